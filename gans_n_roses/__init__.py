@@ -1,0 +1,1 @@
+"""DCGAN for small pictures, after the article "GANs N' Roses" (2017)."""

@@ -1,0 +1,171 @@
+"""What the user sees of a run: the progress bar, TensorBoard, sample grids."""
+
+import os
+import socket
+import sys
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from PIL import Image
+from tensorboard.plugins.hparams.api import hparams_pb
+from tqdm import tqdm
+
+from gans_n_roses.files import write_file
+from gans_n_roses.images import merge, png, save_gif, save_image, to_uint8
+
+GIF_FRAMES = 100
+GIF_MILLISECONDS = 100
+SECONDS_BETWEEN_LINES = 30  # where the output is no terminal
+REAL_SHOWN = 48  # pictures on the sheet of real ones
+
+
+class Monitor:
+    """Shows and records a run while it trains. A disk fault here is told once and costs no iteration.
+
+    Args:
+      run: RunFolder.
+      start: iterations made before; TensorBoard drops what an interrupted run recorded after them.
+      total: iterations to make altogether.
+    """
+
+    def __init__(self, run, start, total):
+        self._run = run
+        self._faults = set()
+        self._total = total
+        self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
+        self._next_line = time.monotonic()
+        name = f'events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}'
+        self._events = None
+        self._attempt('TensorBoard events', lambda: self._open_events(str(run.tensorboard / name), start))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+        if self._events:
+            self._attempt('TensorBoard events', self._events.close)
+
+    def say(self, text):
+        """Print a line without breaking the progress bar."""
+        tqdm.write(text)
+
+    def progress(self, iteration, d_loss, g_loss):
+        """Move the bar; without a terminal, print a line now and then."""
+        losses = f'D loss {d_loss:.3f}, G loss {g_loss:.3f}'
+        self._bar.set_postfix_str(losses, refresh=False)
+        self._bar.update()
+        if self._bar.disable and (time.monotonic() >= self._next_line or iteration == self._total):
+            print(f'iteration {iteration}/{self._total}: {losses}', flush=True)
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def graph(self, graph, hyperparameters):
+        """Record the graph, and the settings as hparams, by which TensorBoard compares runs."""
+        # hparams_pb gives TensorBoard's own Summary class: the bytes are the same, the Python types are not.
+        summary = hparams_pb(hyperparameters, trial_id=self._run.path.name).SerializeToString()
+        self._record(tf.Event(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString()))
+        self._record(tf.Event(summary=tf.Summary.FromString(summary)))
+
+    def scalars(self, iteration, values):
+        """Record name → float."""
+        self._summary(iteration, [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+    def grid(self, iteration, images):
+        """Save a sample grid and show it in TensorBoard.
+
+        Args:
+          iteration: how many iterations the generator was trained for.
+          images: float32 [n, size, size, 3] in [-1, 1].
+        """
+        picture = merge(to_uint8(images))
+        content = png(picture)
+        path = grid_path(self._run, iteration)
+        self._attempt('pictures', lambda: write_file(path, content))
+        height, width, _ = picture.shape
+        image = tf.Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
+        self._summary(iteration, [tf.Summary.Value(tag='Generated_Images', image=image)])
+
+    def real_images(self, pictures):
+        """Save a sheet of what the network is shown, evenly taken from the data set, uint8 [n, size, size, 3]."""
+        rows = np.linspace(0, len(pictures) - 1, min(REAL_SHOWN, len(pictures))).astype(int)
+        self._attempt('pictures', lambda: save_image(self._run.generated_images / 'real_images.png',
+                                                     merge(pictures[rows])))
+
+    def animation(self):
+        """Save training.gif: the grids so far, the last one included."""
+        paths = grid_paths(self._run)
+        chosen = sorted(set(np.linspace(0, len(paths) - 1, min(GIF_FRAMES, len(paths))).astype(int)))
+        frames = (np.asarray(Image.open(paths[row])) for row in chosen)
+        self._attempt('pictures', lambda: save_gif(self._run.generated_images / 'training.gif', frames,
+                                                   GIF_MILLISECONDS))
+
+    def _open_events(self, path, start):
+        # Written by hand, since tf.summary.FileWriter reports a full disk in another thread, or not at all.
+        self._events = tf.io.TFRecordWriter(path)
+        self._events.write(tf.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
+        if start:
+            self._record(tf.Event(session_log=tf.SessionLog(status=tf.SessionLog.START), step=start + 1))
+
+    def _summary(self, iteration, values):
+        self._record(tf.Event(step=iteration, summary=tf.Summary(value=values)))
+
+    def _record(self, event):
+        event.wall_time = time.time()
+
+        def write():
+            self._events.write(event.SerializeToString())
+            self._events.flush()
+        if self._events:
+            self._attempt('TensorBoard events', write)
+
+    def _attempt(self, what, write):
+        try:
+            write()
+        except (OSError, tf.errors.OpError) as problem:
+            if what not in self._faults:
+                self._faults.add(what)
+                self.say(f'{self._run.path}: {what} cannot be written ({problem}); training goes on without them.')
+
+
+def grid_path(run, iteration):
+    """Where the sample grid of an iteration is kept; the names sort."""
+    return run.generated_images / f'{iteration:07d}.png'
+
+
+def grid_paths(run):
+    """The sample grids of a run, in order."""
+    return sorted(run.generated_images.glob('[0-9]*.png'))
+
+
+def network_table(graph):
+    """A table of both networks: layer, output shape, parameters.
+
+    Args:
+      graph: tf.Graph with the trainable variables "g_…" and "d_…".
+    Returns:
+      str of several lines.
+    """
+    variables = graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    lines = []
+    for title, prefix in (('Generator', 'g_'), ('Discriminator', 'd_')):
+        counts = {}
+        for variable in variables:
+            scope = variable.op.name.split('/')[0]
+            if scope.startswith(prefix):
+                counts[scope] = counts.get(scope, 0) + variable.shape.num_elements()
+        lines.append(f'{title:<16}{"output":<20}{"parameters":>12}')
+        lines += [f'  {scope:<14}{_output_shape(graph, scope):<20}{count:>12,}' for scope, count in counts.items()]
+        lines.append(f'  {"":<34}{sum(counts.values()):>12,}')
+    return '\n'.join(lines)
+
+
+def _output_shape(graph, scope):
+    # A layer's last op that is directly in its scope makes its output; deeper ones belong to its variables.
+    last = [op for op in graph.get_operations() if op.name.rpartition('/')[0] == scope and op.outputs][-1]
+    return ' × '.join(str(length) for length in last.outputs[0].shape.as_list()[1:])
+
+
+def tensorboard_command(folder):
+    """The command that shows a folder's runs in TensorBoard."""
+    return f'{sys.executable} -m tensorboard.main --logdir "{folder}"'

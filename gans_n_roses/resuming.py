@@ -1,0 +1,38 @@
+"""Which settings a resumed run goes on with: the run's own, or those of now."""
+
+import dataclasses
+from pathlib import Path
+
+from gans_n_roses.settings import settings_from
+
+# They make the networks, the data or the randomness what they are: changed, it would be another run.
+OF_THE_RUN = ('DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'SEED', 'N_SAMPLES')
+# They can change at any iteration.
+OF_NOW = ('N_ITERATIONS', 'BATCH_SIZE', 'LEARNING_RATE', 'BETA_1', 'SCALARS_EVERY', 'GRID_EVERY', 'GRID_LATER_FROM',
+          'GRID_EVERY_LATER', 'CHECKPOINT_EVERY', 'CHECKPOINTS_KEPT')
+
+
+def settle(settings, saved, source):
+    """Merge the settings of now with those that a run was made with.
+
+    Args:
+      settings: Settings of now.
+      saved: constant → value, from the run's options.json.
+      source: that file's Path, for the sentence to the user.
+    Returns:
+      (Settings to go on with, list of lines: one for each constant that differs, with both values and who wins).
+    Raises:
+      BadInput: options.json holds an unknown, missing or wrong setting.
+    """
+    now, before = settings.constants(), settings_from(saved, source).constants()
+    remarks = []
+    for name in (*OF_THE_RUN, *OF_NOW):
+        if now[name] == before[name] or (name == 'SEED' and now[name] is None):
+            continue
+        wins = name in OF_THE_RUN
+        if name == 'DATASET_PATH' and not Path(before[name]).is_dir():
+            wins = False
+        remarks.append(f'{name}: the run has {before[name]!r}, mission_control.py {now[name]!r}; '
+                       + ("the run's is used" if wins else 'the new one is used from here on'))
+    kept = [name for name in OF_THE_RUN if name != 'DATASET_PATH' or Path(before[name]).is_dir()]
+    return dataclasses.replace(settings, **{name.lower(): before[name] for name in kept}), remarks

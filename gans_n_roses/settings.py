@@ -1,0 +1,190 @@
+"""Settings: reads and checks the constants of mission_control.py and of the command line."""
+
+import ast
+import dataclasses
+import difflib
+import math
+import re
+import runpy
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gans_n_roses.errors import BadInput
+
+SAMPLE_KINDS = ('grid', 'images', 'interpolation')
+IMAGE_SIZES = (16, 32, 64, 128, 256)
+
+
+class Rule(NamedTuple):
+    """What a setting may be."""
+
+    types: tuple
+    allowed: str  # in words, for the user
+    holds: Callable
+
+
+def _setting(types, allowed, holds=lambda value: True):
+    return dataclasses.field(metadata={'rule': Rule(types, allowed, holds)})
+
+
+def _whole(low, high=None):
+    allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
+    return _setting((int,), allowed, lambda value: low <= value and (high is None or value <= high))
+
+
+def _switch():
+    return _setting((bool,), 'True or False')
+
+
+def _text():
+    return _setting((str,), 'text that is not empty', lambda value: value.strip() != '')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Every constant of mission_control.py, in lower case; checked, and never changed.
+
+    Raises:
+      BadInput: a value has the wrong type or is out of range. The sentence names the constant.
+    """
+
+    load: bool = _switch()
+    resume: bool = _switch()
+    run: str = _text()
+    dataset_path: str = _text()
+    dataset_chosen: str = _setting(
+        (str,), "a name of letters, digits, '_', '-' and '.' that makes a folder on any system",
+        lambda value: re.fullmatch(r'\w[\w.-]*(?<!\.)', value) is not None)
+    image_size: int = _setting(
+        (int,), 'one of ' + ', '.join(map(str, IMAGE_SIZES)), lambda value: value in IMAGE_SIZES)
+    results_path: str = _text()
+    n_iterations: int = _whole(1)
+    batch_size: int = _whole(1)
+    learning_rate: float = _setting((float, int), 'a number above 0 and up to 1', lambda value: 0 < value <= 1)
+    beta_1: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
+    z_dim: int = _whole(1)
+    ema_decay: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
+    seed: int | None = _setting(
+        (int, type(None)), 'None or a whole number from 0 to 4294967295',
+        lambda value: value is None or 0 <= value < 2**32)
+    n_samples: int = _whole(1)
+    sample_as: str = _setting(
+        (str,), "'grid', 'images', 'interpolation', or several of them with commas between",
+        lambda value: sample_kinds(value) and set(sample_kinds(value)) <= set(SAMPLE_KINDS))
+    n_frames: int = _whole(2)
+    export: bool = _switch()
+    scalars_every: int = _whole(1)
+    grid_every: int = _whole(1)
+    grid_later_from: int = _whole(0)
+    grid_every_later: int = _whole(1)
+    checkpoint_every: int = _whole(1)
+    checkpoints_kept: int = _whole(1)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, rule = getattr(self, field.name), field.metadata['rule']
+            # bool is a subclass of int: True is no whole number to a user.
+            fits = isinstance(value, rule.types) and (not isinstance(value, bool) or bool in rule.types)
+            if isinstance(value, float):
+                fits = fits and math.isfinite(value)
+            if not (fits and rule.holds(value)):
+                raise BadInput(f'{field.name.upper()} is {value!r}, but must be {rule.allowed}.')
+
+    def constants(self):
+        """The settings as a dict with the names of mission_control.py."""
+        return {name.upper(): value for name, value in dataclasses.asdict(self).items()}
+
+
+def sample_kinds(sample_as):
+    """The kinds named in SAMPLE_AS, e.g. 'grid, images' → ['grid', 'images']."""
+    return [kind.strip() for kind in sample_as.split(',')]
+
+
+def settings_from(values, source):
+    """Settings from a dict of constants.
+
+    Args:
+      values: constant's name, in upper case → value.
+      source: where the values come from, for the sentence to the user.
+    Returns:
+      Settings.
+    Raises:
+      BadInput: an unknown, missing or wrong constant.
+    """
+    names = [field.name.upper() for field in dataclasses.fields(Settings)]
+    for name in values:
+        if name not in names:
+            raise BadInput(f'{source} sets {name}, which is no setting.{_nearest(name, names)}')
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise BadInput(f'{source} lacks {", ".join(missing)}: put it back.')
+    try:
+        return Settings(**{name.lower(): value for name, value in values.items()})
+    except BadInput as problem:
+        raise BadInput(f'{source}: {problem}') from None
+
+
+def read_settings(path, arguments=()):
+    """Read mission_control.py, then the command line's NAME=value over it.
+
+    Args:
+      path: Path of mission_control.py.
+      arguments: strings 'NAME=value', for this run only.
+    Returns:
+      Settings.
+    Raises:
+      BadInput: the file cannot be run, or a name or value is wrong.
+    """
+    try:
+        values = runpy.run_path(str(path))
+    except Exception as problem:  # whatever a hand-edited file may do wrong, the user learns where
+        line = getattr(problem, 'lineno', None) or (problem.__traceback__ and _last_line(problem.__traceback__))
+        raise BadInput(f'{path.name}, line {line}, cannot be read: {problem}.') from None
+    # Dunder names are Python's own; everything else in the file is meant as a setting.
+    values = {name: value for name, value in values.items() if not name.startswith('__')}
+    settings = settings_from(values, path.name)
+    if arguments:
+        overrides = dict(_parse(argument, values) for argument in arguments)
+        settings = settings_from({**settings.constants(), **overrides}, 'The command line')
+    if settings.load and settings.resume:
+        raise BadInput('LOAD and RESUME are both True, but a run either makes roses or goes on training: '
+                       'set one of them to False.')
+    return settings
+
+
+def describe(path):
+    """Every setting with its value and comment, as mission_control.py has them under its headings."""
+    lines = []
+    for line in path.read_text(encoding='utf-8').splitlines():
+        constant = re.fullmatch(r'([A-Z]\w*)\s*=\s*(.*?)\s+#\s+(.*)', line)
+        if constant:
+            name, value, comment = constant.groups()
+            lines.append(f'  {name + " = " + value:<36}{comment}')
+        elif line.startswith('# '):
+            lines.append(f'\n{line[2:]}')
+    return ('usage: python main.py [NAME=value ...]\n\n'
+            f'The settings, kept in {path.name}; NAME=value changes one for this run:\n' + '\n'.join(lines))
+
+
+def _parse(argument, known):
+    name, equals, text = argument.partition('=')
+    if name not in known:
+        raise BadInput(f'The command line sets {name!r}, which is no setting.{_nearest(name, known)}')
+    if not equals:
+        raise BadInput(f'The command line has {name} without a value: write {name}=value.')
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    return name, text if isinstance(known[name], str) and not isinstance(value, str) else value
+
+
+def _nearest(name, names):
+    near = difflib.get_close_matches(name.upper(), names, n=1, cutoff=0.5)
+    return f' Did you mean {near[0]}?' if near else ' `python main.py --help` lists them all.'
+
+
+def _last_line(traceback):
+    while traceback.tb_next:
+        traceback = traceback.tb_next
+    return traceback.tb_lineno
