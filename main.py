@@ -30,7 +30,7 @@ def main(arguments):
         print(f'\n{stop}', file=sys.stderr)
         return stop.exit_code
     except KeyboardInterrupt:
-        print('\nStopped before there was anything to save.', file=sys.stderr)
+        print('\nStopped; nothing was lost.', file=sys.stderr)
         return 130
 
 

@@ -81,7 +81,8 @@ def save_checkpoint(session, ops, folder, iteration, state, kept):
         _delete_older(folder, kept)
     except (OSError, tf.errors.OpError) as problem:
         reason = getattr(problem, 'strerror', None) or problem.message.splitlines()[0]
-        raise RunFailed(f'Iteration {iteration} cannot be saved in {folder}: {reason}. {how_to_go_on(folder)}') from None
+        raise RunFailed(
+            f'Iteration {iteration} cannot be saved in {folder}: {reason}. {how_to_go_on(folder)}') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

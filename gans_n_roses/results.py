@@ -90,7 +90,9 @@ def find_run(results_path, dataset_chosen, run):
             raise BadInput(f'There is no run in {parent} yet: train first, with LOAD = False and RESUME = False.')
         chosen = runs[-1]
     else:
-        candidates = [parent / run, *sorted(Path(results_path).glob(f'*/{Path(run).name}')), Path(run)]
+        is_name = Path(run).name == run
+        others = sorted(Path(results_path).glob('*')) if is_name else []
+        candidates = [*([parent / run] if is_name else []), *(folder / run for folder in others), Path(run)]
         chosen = next((RunFolder(path) for path in candidates if path.is_dir()), None)
         if chosen is None:
             raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path'
@@ -130,6 +132,8 @@ def read_options(run):
     if options.get('format') != FORMAT:
         raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
                        'use the version of gans_n_roses that made the run.')
+    if not isinstance(options.get('data'), dict) or not isinstance(options.get('history'), list):
+        raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
     return options
 
 

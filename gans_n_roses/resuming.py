@@ -32,7 +32,7 @@ def settle(settings, saved, source):
         wins = name in OF_THE_RUN
         if name == 'DATASET_PATH' and not Path(before[name]).is_dir():
             wins = False
-        remarks.append(f'{name}: the run has {before[name]!r}, mission_control.py {now[name]!r}; '
+        remarks.append(f'{name}: the run has {before[name]!r}, you set {now[name]!r}; '
                        + ("the run's is used" if wins else 'the new one is used from here on'))
     kept = [name for name in OF_THE_RUN if name != 'DATASET_PATH' or Path(before[name]).is_dir()]
     return dataclasses.replace(settings, **{name.lower(): before[name] for name in kept}), remarks

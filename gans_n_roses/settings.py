@@ -4,13 +4,16 @@ import ast
 import dataclasses
 import difflib
 import math
+import os
 import re
 import runpy
+import traceback as traceback_module
 from collections.abc import Callable
 from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
 
+PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
 SAMPLE_KINDS = ('grid', 'images', 'interpolation')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
 
@@ -118,8 +121,9 @@ def settings_from(values, source):
     missing = [name for name in names if name not in values]
     if missing:
         raise BadInput(f'{source} lacks {", ".join(missing)}: put it back.')
+    at_home = {name: os.path.expanduser(values[name]) for name in PATHS if isinstance(values[name], str)}
     try:
-        return Settings(**{name.lower(): value for name, value in values.items()})
+        return Settings(**{name.lower(): value for name, value in {**values, **at_home}.items()})
     except BadInput as problem:
         raise BadInput(f'{source}: {problem}') from None
 
@@ -137,9 +141,11 @@ def read_settings(path, arguments=()):
     """
     try:
         values = runpy.run_path(str(path))
-    except Exception as problem:  # whatever a hand-edited file may do wrong, the user learns where
-        line = getattr(problem, 'lineno', None) or (problem.__traceback__ and _last_line(problem.__traceback__))
-        raise BadInput(f'{path.name}, line {line}, cannot be read: {problem}.') from None
+    except OSError as problem:
+        raise BadInput(f'{path} cannot be read: {problem.strerror}.') from None
+    except Exception as problem:  # whatever a hand-edited file does wrong, the user learns where
+        line = getattr(problem, 'lineno', None) or _line_in(path, problem.__traceback__)
+        raise BadInput(f'{path.name}, line {line}: {problem}. A constant is NAME = value.') from None
     # Dunder names are Python's own; everything else in the file is meant as a setting.
     values = {name: value for name, value in values.items() if not name.startswith('__')}
     settings = settings_from(values, path.name)
@@ -184,7 +190,6 @@ def _nearest(name, names):
     return f' Did you mean {near[0]}?' if near else ' `python main.py --help` lists them all.'
 
 
-def _last_line(traceback):
-    while traceback.tb_next:
-        traceback = traceback.tb_next
-    return traceback.tb_lineno
+def _line_in(path, traceback):
+    frames = traceback_module.extract_tb(traceback)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), '?')

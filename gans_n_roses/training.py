@@ -3,7 +3,6 @@
 import dataclasses
 import platform
 import secrets
-import signal
 from datetime import datetime
 from importlib import metadata
 
@@ -25,8 +24,9 @@ from gans_n_roses.files import hold
 from gans_n_roses.graph import build_graph
 from gans_n_roses.monitor import Monitor, grid_paths, network_table, tensorboard_command
 from gans_n_roses.results import find_run, make_run_folder, read_options, write_options
-from gans_n_roses.resuming import settle
+from gans_n_roses.resuming import OF_NOW, OF_THE_RUN, settle
 from gans_n_roses.session import device_name, open_session
+from gans_n_roses.stopping import StopRequest
 
 FEW_PICTURES = 1000
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
@@ -45,7 +45,7 @@ def train(settings):
       Interrupted: Ctrl-C or SIGTERM; the iteration was finished and saved.
     """
     # What to go on with
-    run, options = None, {}
+    run, options = None, None
     if settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         options = read_options(run)
@@ -55,17 +55,10 @@ def train(settings):
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
 
     # Data
-    print(f'Reading {settings.dataset_path}', flush=True)
-    dataset = read_folder(settings.dataset_path, settings.image_size)
-    if len(dataset.images) < settings.batch_size:
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size}, but DATASET_PATH {settings.dataset_path!r} holds '
-                       f'{len(dataset.images)} pictures: set BATCH_SIZE to at most that, or add pictures.')
+    dataset = _read_pictures(settings)
     run = run or make_run_folder(settings, datetime.now())
-    held = hold(run.path)
-    if held is None:
-        raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
 
-    with held, tf.Graph().as_default() as graph, open_session() as session:
+    with _claim(run), tf.Graph().as_default() as graph, open_session() as session:
         # Networks
         gan = build_graph(settings)
         save_ops = build_save()
@@ -74,76 +67,48 @@ def train(settings):
         session.run(initialize)
 
         # State
-        if options:
-            iteration, values = read_newest(run.saved_models)
-            state = restore_run(session, values, run.saved_models / f'train-{iteration}')
-            _check_unfinished(settings, iteration)
-            set_aside_later(run.saved_models, iteration)
-            for path in grid_paths(run):  # of iterations that will be made again
-                if int(path.stem) > iteration:
-                    path.unlink()
-        else:
-            iteration = 0
-            rng = np.random.RandomState(settings.seed)
-            grid_z = rng.uniform(-1, 1, [settings.n_samples, settings.z_dim]).astype(np.float32)
-            state = RunState(rng, grid_z)
+        iteration, state = _go_on(session, run, settings) if options else (0, _begin(settings))
         _record_options(run, options, settings, dataset, iteration)
-
-        # What the user sees
         _introduce(run, settings, dataset, graph, iteration)
+
+        # Train
         with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
             if not options:
                 monitor.graph(graph, _hyperparameters(settings))
                 monitor.real_images(dataset.images)
-                monitor.grid(0, session.run(gan.samples, {gan.sample_z: state.grid_z}))
-                save_checkpoint(session, save_ops, run.saved_models, 0, state, settings.checkpoints_kept)
-
-            # Train
-            while iteration < settings.n_iterations and not stop.requested:
-                iteration += 1
-                images = next_batch(dataset.images, settings.batch_size, state.rng)
-                z = state.rng.uniform(-1, 1, [settings.batch_size, settings.z_dim]).astype(np.float32)
-                _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
-                _check_finite(scalars, iteration, settings, run)
-                monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
-
-                # Record and save; what is due at the end is due however the run ends
-                done = iteration == settings.n_iterations
-                if iteration % settings.scalars_every == 0 or done:
-                    monitor.scalars(iteration, scalars)
-                if iteration % grid_cadence(settings, iteration) == 0 or done:
-                    monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
-                if iteration % settings.checkpoint_every == 0 or done:
-                    save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
-            if stop.requested and iteration < settings.n_iterations:
-                save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
-                raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stop.requested)
+            _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, stop)
             monitor.animation()
     print(f"Done: {run.path}\nMake roses with it: python main.py LOAD=True RUN='{run.path}'")
     return run
 
 
-class StopRequest:
-    """Notes Ctrl-C and SIGTERM, so that an iteration is finished and saved. The second one ends the process at once.
+def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor, stop):
+    """Train from iteration `start` to the last, or until `stop` is requested."""
+    def show_grid(iteration):
+        monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
 
-    Attributes:
-      requested: the signal's number, or 0.
-    """
+    def save(iteration):
+        save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
 
-    def __enter__(self):
-        self.requested = 0
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
+    if start == 0:  # with a checkpoint from the first moment on, no crash leaves a run that cannot go on
+        show_grid(0)
+        save(0)
+    for iteration in range(start + 1, settings.n_iterations + 1):
+        images = next_batch(pictures, settings.batch_size, state.rng)
+        z = state.rng.uniform(-1, 1, [settings.batch_size, settings.z_dim]).astype(np.float32)
+        _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        _check_finite(scalars, iteration, settings, run)
+        monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
 
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number, _):
-        self.requested = number
-        # The system's own handling ends even a step inside TensorFlow; files are whole or aside, so it harms nothing.
-        for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+        last, stopped = iteration == settings.n_iterations, stop.requested
+        if iteration % settings.scalars_every == 0 or last:
+            monitor.scalars(iteration, scalars)
+        if iteration % grid_cadence(settings, iteration) == 0 or last:
+            show_grid(iteration)
+        if iteration % settings.checkpoint_every == 0 or last or stopped:
+            save(iteration)
+        if stopped and not last:
+            raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)
 
 
 def grid_cadence(settings, iteration):
@@ -151,10 +116,43 @@ def grid_cadence(settings, iteration):
     return settings.grid_every if iteration < settings.grid_later_from else settings.grid_every_later
 
 
-def _check_unfinished(settings, iteration):
+def _read_pictures(settings):
+    print(f'Reading {settings.dataset_path}', flush=True)
+    dataset = read_folder(settings.dataset_path, settings.image_size)
+    if len(dataset.images) < settings.batch_size:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size}, but DATASET_PATH {settings.dataset_path!r} holds '
+                       f'{len(dataset.images)} pictures: set BATCH_SIZE to at most that, or add pictures.')
+    return dataset
+
+
+def _claim(run):
+    try:
+        claim = hold(run.path)
+    except OSError as problem:
+        raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it writable, or train a new run.'
+                       ) from None
+    if claim is None:
+        raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
+    return claim
+
+
+def _begin(settings):
+    rng = np.random.RandomState(settings.seed)
+    return RunState(rng, rng.uniform(-1, 1, [settings.n_samples, settings.z_dim]).astype(np.float32))
+
+
+def _go_on(session, run, settings):
+    """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
+    iteration, values = read_newest(run.saved_models)
     if iteration >= settings.n_iterations:
         raise BadInput(f'The run has made its {iteration} iterations and N_ITERATIONS is {settings.n_iterations}: '
                        'raise N_ITERATIONS to go on.')
+    state = restore_run(session, values, run.saved_models / f'train-{iteration}')
+    set_aside_later(run.saved_models, iteration)
+    for path in grid_paths(run):  # of iterations that will be made again
+        if int(path.stem) > iteration:
+            path.unlink()
+    return iteration, state
 
 
 def _check_finite(scalars, iteration, settings, run):
@@ -173,14 +171,18 @@ def _record_options(run, options, settings, dataset, iteration):
     if options:
         changes = {name: [options['settings'].get(name), value] for name, value in settings.constants().items()
                    if options['settings'].get(name) != value}
-        if options.get('data', {}).get('fingerprint') != dataset.fingerprint:
+        if options['data'].get('fingerprint') != dataset.fingerprint:
             print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
-                  f'{options.get("data", {}).get("pictures")} then, {len(dataset.images)} now. '
+                  f'{options["data"].get("pictures")} then, {len(dataset.images)} now. '
                   'Training goes on with those of now.')
-            changes['data'] = [options.get('data', {}).get('fingerprint'), dataset.fingerprint]
+            changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
-    history = [*options.get('history', []), {'time': now, 'iteration': iteration, 'changes': changes}]
-    write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
+    history = [*(options['history'] if options else []), {'time': now, 'iteration': iteration, 'changes': changes}]
+    try:
+        write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
+    except OSError as problem:
+        raise RunFailed(f'{run.options} cannot be written: {problem.strerror}. {how_to_go_on(run.saved_models)}'
+                        ) from None
 
 
 def _introduce(run, settings, dataset, graph, iteration):
@@ -195,4 +197,5 @@ def _introduce(run, settings, dataset, graph, iteration):
 
 
 def _hyperparameters(settings):
-    return {name: value for name, value in settings.constants().items() if isinstance(value, bool | int | float | str)}
+    """What makes one run unlike another: not what to do, nor what LOAD makes."""
+    return {name: value for name, value in settings.constants().items() if name in (*OF_THE_RUN, *OF_NOW)}

@@ -1,0 +1,107 @@
+"""A whole tiny run through main.py, as a person makes it: train, look at what is there, load."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parents[1]
+TINY = ('IMAGE_SIZE=16', 'BATCH_SIZE=4', 'Z_DIM=5', 'N_SAMPLES=6', 'DATASET_CHOSEN=shapes')
+
+
+def main(folder, *arguments):
+    return subprocess.run([sys.executable, ROOT / 'main.py', f'DATASET_PATH={folder / "pictures"}', *TINY, *arguments],
+                          cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """(folder it was run in, finished process, the run's folder)."""
+    folder = tmp_path_factory.mktemp('run')
+    (folder / 'pictures' / 'more').mkdir(parents=True)
+    rng = np.random.RandomState(0)
+    for k in range(7):
+        picture = Image.fromarray(rng.randint(0, 256, [20, 30, 3], np.uint8))
+        picture.save(folder / 'pictures' / ('more' if k % 2 else '.') / f'{k}.png')
+    process = main(folder, 'N_ITERATIONS=25', 'SCALARS_EVERY=5', 'GRID_EVERY=10', 'CHECKPOINT_EVERY=10',
+                   'CHECKPOINTS_KEPT=2', 'SEED=3')
+    assert process.returncode == 0, process.stderr
+    [run] = (folder / 'Results' / 'shapes').iterdir()
+    return folder, process, run
+
+
+def test_run_folder_holds_what_it_promises(trained):
+    _, _, run = trained
+    assert re.fullmatch(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_5_4_25_0\.0002_0\.5', run.name)
+    assert sorted(path.name for path in run.glob('[!.]*')) == [
+        'Generated_Images', 'Saved_Models', 'Tensorboard', 'options.json']
+    assert sorted(path.name for path in (run / 'Generated_Images').iterdir()) == [
+        '0000000.png', '0000010.png', '0000020.png', '0000025.png', 'real_images.png', 'training.gif']
+    assert {path.name for path in (run / 'Saved_Models').iterdir()} == {
+        'checkpoint', *(f'train-{k}.{part}' for k in (20, 25) for part in ('index', 'data-00000-of-00001'))}
+
+
+def test_pictures_have_the_size_of_their_grid(trained):
+    pictures = trained[2] / 'Generated_Images'
+    assert Image.open(pictures / '0000025.png').size == (3 * 16, 2 * 16)
+    assert Image.open(pictures / 'training.gif').n_frames == 4
+
+
+def test_options_say_how_the_run_was_made(trained):
+    options = json.loads((trained[2] / 'options.json').read_text())
+    assert options['format'] == 1
+    assert options['settings']['Z_DIM'] == 5 and options['settings']['SEED'] == 3
+    assert options['data']['pictures'] == 7 and len(options['data']['fingerprint']) == 64
+    assert options['packages'].keys() >= {'tensorflow', 'numpy', 'pillow', 'tensorboard'}
+
+
+def test_user_is_told_what_matters_and_nothing_of_tensorflows_chatter(trained):
+    _, process, run = trained
+    for expected in ('CPU', '7 pictures', 'g_h0_lin', 'd_h1_lin', run.name, 'tensorboard', 'iteration 25/25'):
+        assert expected in process.stdout.replace('GPU', 'CPU')
+    assert process.stderr == ''
+
+
+def test_tensorboard_reads_scalars_images_graph_and_hparams(trained):
+    events = EventAccumulator(str(trained[2] / 'Tensorboard'))
+    events.Reload()
+    tags = events.Tags()
+    assert set(tags['scalars']) == {
+        'Discriminator_Loss', 'Discriminator_Loss_Real', 'Discriminator_Loss_Fake', 'Generator_Loss',
+        'Discriminator_Accuracy_Real', 'Discriminator_Accuracy_Fake', 'D_of_x', 'D_of_G_of_z'}
+    assert [event.step for event in events.Scalars('Generator_Loss')] == [5, 10, 15, 20, 25]
+    assert tags['images'] == ['Generated_Images'] and tags['graph']
+    hparams = events.SummaryMetadata('_hparams_/session_start_info').plugin_data
+    assert b'LEARNING_RATE' in hparams.content
+
+
+def test_load_makes_a_grid_and_prints_where(trained):
+    folder, _, run = trained
+    process = main(folder, 'LOAD=True', 'DATASET_PATH=/no/such/folder')
+    assert (process.returncode, process.stderr) == (0, '')
+    [path] = (run / 'Generated_Images').glob('Trained_model_image_*.png')
+    assert path.name in process.stdout and 'SEED' in process.stdout
+    assert Image.open(path).size == (3 * 16, 2 * 16)
+
+
+def test_batch_larger_than_the_data_set_names_both(trained):
+    process = main(trained[0], 'BATCH_SIZE=8')
+    assert process.returncode == 2 and 'Traceback' not in process.stderr
+    assert 'BATCH_SIZE is 8' in process.stderr and '7 pictures' in process.stderr
+
+
+def test_load_before_any_run_says_to_train_first(trained):
+    process = main(trained[0], 'LOAD=True', 'DATASET_CHOSEN=nothing_yet')
+    assert process.returncode == 2 and 'train first' in process.stderr
+
+
+def test_help_needs_no_tensorflow_and_lists_the_settings(trained):
+    process = main(trained[0], '--help')
+    assert process.returncode == 0
+    assert 'BATCH_SIZE = 12 ' in process.stdout and 'pictures in a batch' in process.stdout
