@@ -60,7 +60,7 @@ def save_gif(path, frames, milliseconds):
 
     Args:
       path: Path of the GIF.
-      frames: iterable of uint8 [height, width, 3], all of one size; taken one at a time.
+      frames: iterable of uint8 [height, width, 3], all of one size. Equal ones that follow each other become one.
       milliseconds: how long each frame is shown.
     Raises:
       OSError: as `write_file`.

@@ -26,13 +26,13 @@ def walk(zs, n_frames):
     A straight line between two points of the cube passes nearer its middle than z ever is; a great circle
     leaves the cube. So each coordinate goes to the normal distribution by its quantile, walks there on the great
     circle, which keeps normal points normal (White 2016, arXiv:1609.04468, sec. 2.1), and comes back: on the
-    whole way z is distributed as in training.
+    whole way z is distributed as in training (nearly so from a z_dim of about 5 on).
 
     Args:
       zs: float [n, z_dim] in (-1, 1), n at least 2.
       n_frames: number of points on the whole loop.
     Returns:
-      float32 [n_frames, z_dim] in (-1, 1); the first is zs[0].
+      float32 [n_frames, z_dim] in [-1, 1]; the first is zs[0].
     """
     inside = np.clip((np.asarray(zs, np.float64) + 1) / 2, 1e-9, 1 - 1e-9)
     corners = np.vectorize(NORMAL.inv_cdf)(inside)

@@ -3,11 +3,10 @@
 import ast
 import dataclasses
 import difflib
-import math
 import os
 import re
 import runpy
-import traceback as traceback_module
+import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -88,8 +87,6 @@ class Settings:
             value, rule = getattr(self, field.name), field.metadata['rule']
             # bool is a subclass of int: True is no whole number to a user.
             fits = isinstance(value, rule.types) and (not isinstance(value, bool) or bool in rule.types)
-            if isinstance(value, float):
-                fits = fits and math.isfinite(value)
             if not (fits and rule.holds(value)):
                 raise BadInput(f'{field.name.upper()} is {value!r}, but must be {rule.allowed}.')
 
@@ -143,9 +140,12 @@ def read_settings(path, arguments=()):
         values = runpy.run_path(str(path))
     except OSError as problem:
         raise BadInput(f'{path} cannot be read: {problem.strerror}.') from None
-    except Exception as problem:  # whatever a hand-edited file does wrong, the user learns where
-        line = getattr(problem, 'lineno', None) or _line_in(path, problem.__traceback__)
-        raise BadInput(f'{path.name}, line {line}: {problem}. A constant is NAME = value.') from None
+    except SyntaxError as problem:
+        raise BadInput(f'{path.name}, line {problem.lineno}: {problem.msg}. A constant is NAME = value.') from None
+    except (Exception, SystemExit) as problem:  # whatever a hand-edited file does wrong, the user learns where
+        frames = traceback.extract_tb(problem.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), '?')
+        raise BadInput(f'{path.name}, line {line}: {problem!r}. A constant is NAME = value.') from None
     # Dunder names are Python's own; everything else in the file is meant as a setting.
     values = {name: value for name, value in values.items() if not name.startswith('__')}
     settings = settings_from(values, path.name)
@@ -160,12 +160,17 @@ def read_settings(path, arguments=()):
 
 def describe(path):
     """Every setting with its value and comment, as mission_control.py has them under its headings."""
+    try:
+        source = path.read_text(encoding='utf-8')
+        constants = {node.end_lineno: node for node in ast.parse(source).body
+                     if isinstance(node, ast.Assign | ast.AnnAssign)}
+    except (OSError, ValueError, SyntaxError) as problem:
+        raise BadInput(f'{path} cannot be read: {problem}.') from None
     lines = []
-    for line in path.read_text(encoding='utf-8').splitlines():
-        constant = re.fullmatch(r'([A-Z]\w*)\s*=\s*(.*?)\s+#\s+(.*)', line)
-        if constant:
-            name, value, comment = constant.groups()
-            lines.append(f'  {name + " = " + value:<36}{comment}')
+    for number, line in enumerate(source.splitlines(), start=1):
+        if number in constants:
+            code, comment = line[:constants[number].end_col_offset], line[constants[number].end_col_offset:]
+            lines.append(f'  {code:<36}{comment.lstrip(" #")}')
         elif line.startswith('# '):
             lines.append(f'\n{line[2:]}')
     return ('usage: python main.py [NAME=value ...]\n\n'
@@ -180,7 +185,7 @@ def _parse(argument, known):
         raise BadInput(f'The command line has {name} without a value: write {name}=value.')
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that literal_eval raises
         value = text
     return name, text if isinstance(known[name], str) and not isinstance(value, str) else value
 
@@ -188,8 +193,3 @@ def _parse(argument, known):
 def _nearest(name, names):
     near = difflib.get_close_matches(name.upper(), names, n=1, cutoff=0.5)
     return f' Did you mean {near[0]}?' if near else ' `python main.py --help` lists them all.'
-
-
-def _line_in(path, traceback):
-    frames = traceback_module.extract_tb(traceback)
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), '?')

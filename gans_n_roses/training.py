@@ -129,8 +129,7 @@ def _claim(run):
     try:
         claim = hold(run.path)
     except OSError as problem:
-        raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it writable, or train a new run.'
-                       ) from None
+        raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it so, or train a new run.') from None
     if claim is None:
         raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
     return claim
@@ -180,9 +179,9 @@ def _record_options(run, options, settings, dataset, iteration):
     history = [*(options['history'] if options else []), {'time': now, 'iteration': iteration, 'changes': changes}]
     try:
         write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
-    except OSError as problem:
-        raise RunFailed(f'{run.options} cannot be written: {problem.strerror}. {how_to_go_on(run.saved_models)}'
-                        ) from None
+    except OSError as fault:
+        then = how_to_go_on(run.saved_models)
+        raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
 
 
 def _introduce(run, settings, dataset, graph, iteration):

@@ -1,0 +1,306 @@
+"""mission_control.py and the command line: what is read, and what is refused in which words."""
+
+import dataclasses
+import re
+
+import pytest
+from conftest import REPO
+
+import main
+from gans_n_roses.errors import BadInput
+from gans_n_roses.settings import Settings, describe, read_settings, sample_kinds
+
+SHIPPED = REPO / 'mission_control.py'
+NAMES = [field.name.upper() for field in dataclasses.fields(Settings)]
+NAN, INFINITE = float('nan'), float('inf')
+
+SWITCH = ([True, False], [1, 0, 'True', None])
+TEXT = (['x', 'my pictures', '2017'], ['', '  ', 5, None, True, ['x']])
+COUNT = ([1, 10**6], [0, -3, 1.0, 12.5, '12', None, True, NAN])
+RATE = ([1e-9, 0.0002, 1, 1.0], [0, -1, 1.0001, 2, '0.1', None, True, NAN, INFINITE, [0.1]])
+SHARE = ([0, 0.0, 0.5, 0.9999], [-0.1, 1, 1.0, 5, '0.5', None, False, NAN, -INFINITE])
+# Field → (good values, wrong values).
+VALUES = {
+    'load': SWITCH, 'resume': SWITCH, 'run': TEXT, 'dataset_path': TEXT,
+    'dataset_chosen': (['roses', 'Roses_2', '2017', 'a-b.c', 'rosée'],
+                       ['', 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5, None]),
+    'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
+    'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
+    'z_dim': COUNT, 'ema_decay': SHARE,
+    'seed': ([None, 0, 4294967295], [-1, 4294967296, 1.0, '1', True, NAN]),
+    'n_samples': COUNT,
+    'sample_as': (['grid', 'images', 'interpolation', 'grid,images', ' images , grid '],
+                  ['', ',', 'grid,', 'film', 'grid;images', 'Grid', 'grid images', None, 3, ['grid']]),
+    'n_frames': ([2, 500], [1, 0, -2, 2.0, '2', None, True]),
+    'export': SWITCH, 'scalars_every': COUNT, 'grid_every': COUNT,
+    'grid_later_from': ([0, 5], [-1, 2.0, '2', None, False]),
+    'grid_every_later': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT,
+}
+
+
+def each(good):
+    return [pytest.param(name, value, id=f'{name}={value!r}'.replace('\\', '/'))
+            for name, (rights, wrongs) in VALUES.items() for value in (rights if good else wrongs)]
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Function: path of a mission_control.py whose line that begins with one text is another."""
+    def edit(begins, line):
+        text = SHIPPED.read_text(encoding='utf-8')
+        changed, count = re.subn(rf'(?m)^{re.escape(begins)}.*$', lambda _: line, text)
+        assert count == 1
+        path = tmp_path / 'mission_control.py'
+        path.write_text(changed, encoding='utf-8')
+        return path, changed.splitlines().index(line) + 1
+    return edit
+
+
+def refusal(path, *arguments):
+    """The sentence that a user reads."""
+    with pytest.raises(BadInput) as refused:
+        read_settings(path, arguments)
+    sentence = str(refused.value)
+    assert '\n' not in sentence
+    return sentence
+
+
+def test_the_shipped_file_has_the_articles_values():
+    settings = read_settings(SHIPPED)
+    nine = ('load', 'dataset_path', 'dataset_chosen', 'z_dim', 'batch_size', 'n_iterations', 'learning_rate',
+            'beta_1', 'image_size')
+    assert [getattr(settings, name) for name in nine] == [
+        False, './Dataset/Roses/', 'roses', 100, 12, 30000, 0.0002, 0.5, 64]
+
+
+def test_the_shipped_file_has_the_documented_values_beside_them():
+    settings = read_settings(SHIPPED)
+    assert (settings.results_path, settings.run) == ('./Results/', 'latest')
+    assert (settings.seed, settings.resume, settings.ema_decay) == (None, False, 0)
+    assert (settings.scalars_every, settings.grid_every, settings.grid_later_from, settings.grid_every_later,
+            settings.checkpoint_every, settings.checkpoints_kept) == (10, 20, 2000, 200, 1000, 5)
+
+
+def test_settings_are_never_changed(make_settings):
+    settings = make_settings()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.batch_size = 3
+
+
+def test_constants_are_the_fields_in_upper_case(make_settings):
+    constants = make_settings(batch_size=3).constants()
+    assert list(constants) == NAMES
+    assert constants['BATCH_SIZE'] == 3
+
+
+def test_these_tests_name_every_setting():
+    assert {name.upper() for name in VALUES} == set(NAMES)
+
+
+@pytest.mark.parametrize(('name', 'value'), each(good=True))
+def test_a_good_value_is_taken_as_it_is(make_settings, name, value):
+    found = getattr(make_settings(**{name: value}), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(('name', 'value'), each(good=False))
+def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_settings, name, value):
+    with pytest.raises(BadInput) as refused:
+        make_settings(**{name: value})
+    sentence = str(refused.value)
+    assert sentence.startswith(f'{name.upper()} is {value!r}, but must be ')
+    allowed = {
+        'load': 'True or False', 'resume': 'True or False', 'export': 'True or False',
+        'run': 'text', 'dataset_path': 'text', 'results_path': 'text',
+        'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
+        'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
+        'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
+        'n_frames': 'whole number of at least 2', 'grid_later_from': 'whole number of at least 0',
+    }
+    assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
+
+
+def test_sample_kinds_are_split_at_commas():
+    assert sample_kinds('grid') == ['grid']
+    assert sample_kinds(' images , grid') == ['images', 'grid']
+
+
+# The file
+
+def test_a_constant_of_the_file_is_read(edited):
+    path, _ = edited('BATCH_SIZE', 'BATCH_SIZE = 7 - 2  # five')
+    assert read_settings(path).batch_size == 5
+
+
+def test_a_wrong_value_in_the_file_names_the_file(edited):
+    path, _ = edited('BATCH_SIZE', 'BATCH_SIZE = 12.5')
+    assert refusal(path).startswith('mission_control.py: BATCH_SIZE is 12.5, but must be a whole number')
+
+
+def test_a_wrong_value_in_the_file_is_refused_though_the_command_line_mends_it(edited):
+    path, _ = edited('BATCH_SIZE', 'BATCH_SIZE = 0')
+    assert 'BATCH_SIZE is 0' in refusal(path, 'BATCH_SIZE=3')
+
+
+@pytest.mark.parametrize(('right', 'misspelt'), [
+    ('BATCH_SIZE', 'BATCHSIZE'), ('N_ITERATIONS', 'ITERATIONS'), ('LEARNING_RATE', 'LERNING_RATE'),
+    ('SEED', 'seed'), ('Z_DIM', 'ZDIM')])
+def test_a_misspelt_constant_in_the_file_is_offered_its_nearest_name(edited, right, misspelt):
+    path, _ = edited(right + ' ', f'{misspelt} = 1')
+    assert refusal(path) == f'mission_control.py sets {misspelt}, which is no setting. Did you mean {right}?'
+
+
+def test_a_constant_far_from_all_names_points_to_help(edited):
+    path, _ = edited('# Training', 'QQQQQQ = 1')
+    assert refusal(path) == ('mission_control.py sets QQQQQQ, which is no setting. '
+                             '`python main.py --help` lists them all.')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_missing_constant_is_named(edited, name):
+    path, _ = edited(name + ' ', '# gone')
+    assert refusal(path) == f'mission_control.py lacks {name}: put it back.'
+
+
+@pytest.mark.parametrize(('line', 'reason'), [
+    ('Z_DIM = = 100', 'invalid syntax'),
+    ("Z_DIM = 'one hundred", 'unterminated string'),
+    ('    Z_DIM = 100', 'unexpected indent'),
+    ('Z_DIM = hundred', "name 'hundred' is not defined"),
+    ('Z_DIM = 100 / 0', 'division by zero'),
+    ("Z_DIM = __import__('statistics').mean([])", 'at least one data point'),  # raised in another file
+], ids=['syntax', 'quote', 'indent', 'name', 'value', 'elsewhere'])
+def test_a_file_that_cannot_be_run_is_told_in_one_sentence_with_its_line(edited, line, reason):
+    path, number = edited('Z_DIM ', line)
+    sentence = refusal(path)
+    assert sentence.startswith(f'mission_control.py, line {number}')
+    assert reason in sentence
+
+
+def test_a_missing_file_is_named(tmp_path):
+    sentence = refusal(tmp_path / 'mission_control.py')
+    assert 'mission_control.py' in sentence
+    assert 'No such file' in sentence
+
+
+# The command line
+
+@pytest.mark.parametrize(('argument', 'value'), [
+    ('BATCH_SIZE=32', 32), ('N_ITERATIONS=30_000', 30000), ('LEARNING_RATE=1e-4', 1e-4), ('LEARNING_RATE=1', 1),
+    ('BETA_1=.25', 0.25), ('SEED=None', None), ('SEED=7', 7), ('LOAD=True', True), ('RESUME=False', False),
+    ('DATASET_PATH=./my pictures/', './my pictures/'), ("DATASET_PATH='./my pictures/'", './my pictures/'),
+    ('DATASET_PATH="a"', 'a'), ('DATASET_PATH=C:\\new\\test', 'C:\\new\\test'), ('DATASET_PATH=a=b', 'a=b'),
+    ("DATASET_PATH=it's", "it's"), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
+    ("RUN='2017'", '2017'), ('RUN=2017-01-31_12-00-00_100_12_30000_0.0002_0.5',
+                             '2017-01-31_12-00-00_100_12_30000_0.0002_0.5'),
+    ('DATASET_CHOSEN=007', '007'), ('DATASET_CHOSEN=True', 'True'), ('SAMPLE_AS=grid,images', 'grid,images'),
+])
+def test_the_command_line_overrides_one_setting(argument, value):
+    name = argument.partition('=')[0].lower()
+    settings = read_settings(SHIPPED, [argument])
+    found = getattr(settings, name)
+    assert found == value
+    assert type(found) is type(value)
+    assert settings == dataclasses.replace(read_settings(SHIPPED), **{name: value})
+
+
+@pytest.mark.parametrize('name', ['DATASET_PATH', 'RESULTS_PATH', 'RUN'])
+def test_a_path_may_begin_at_home(monkeypatch, edited, name):
+    monkeypatch.setenv('HOME', '/home/gardener')
+    monkeypatch.setenv('USERPROFILE', '/home/gardener')
+    path, _ = edited(name + ' ', f"{name} = '~/roses'")
+    for settings in (read_settings(path), read_settings(SHIPPED, [f'{name}=~/roses'])):
+        assert getattr(settings, name.lower()) == '/home/gardener/roses'
+
+
+def test_the_last_of_two_overrides_counts():
+    assert read_settings(SHIPPED, ['BATCH_SIZE=3', 'SEED=1', 'BATCH_SIZE=4']).batch_size == 4
+
+
+@pytest.mark.parametrize(('argument', 'found'), [
+    ('BATCH_SIZE=twelve', "BATCH_SIZE is 'twelve', but must be a whole number of at least 1."),
+    ('BATCH_SIZE=', "BATCH_SIZE is '', but must be"),
+    ('N_ITERATIONS=0', 'N_ITERATIONS is 0, but must be'),
+    ('N_ITERATIONS=1e4', 'N_ITERATIONS is 10000.0, but must be a whole number'),
+    ('LEARNING_RATE=-1', 'LEARNING_RATE is -1, but must be a number above 0 and up to 1.'),
+    ('LEARNING_RATE=1e400', 'LEARNING_RATE is inf, but must be'),
+    ('LEARNING_RATE=nan', "LEARNING_RATE is 'nan', but must be"),
+    ('IMAGE_SIZE=65', 'IMAGE_SIZE is 65, but must be one of 16, 32, 64, 128, 256.'),
+    ('LOAD=true', "LOAD is 'true', but must be True or False."),
+    ('LOAD=yes', "LOAD is 'yes', but must be True or False."),
+    ('LOAD=1', 'LOAD is 1, but must be True or False.'),
+    ('DATASET_PATH=', "DATASET_PATH is '', but must be text"),
+    ('DATASET_CHOSEN=my roses', "DATASET_CHOSEN is 'my roses', but must be"),
+    ("SEED='5'", "SEED is '5', but must be"),
+    ('SAMPLE_AS=film', "SAMPLE_AS is 'film', but must be"),
+    ('Z_DIM=[100]', 'Z_DIM is [100], but must be'),
+])
+def test_a_wrong_value_on_the_command_line_is_refused(argument, found):
+    assert refusal(SHIPPED, argument).startswith(f'The command line: {found}')
+
+
+@pytest.mark.parametrize(('argument', 'nearest'), [
+    ('BATCHSIZE=3', 'BATCH_SIZE'), ('batch_size=3', 'BATCH_SIZE'), ('Load=True', 'LOAD'),
+    ('ITERATIONS=3', 'N_ITERATIONS'), ('LERNING_RATE=0.1', 'LEARNING_RATE'),
+    ('BETA1=0.1', 'BETA_1'), ('--batch-size=3', 'BATCH_SIZE')])
+def test_a_misspelt_name_on_the_command_line_is_offered_its_nearest_name(argument, nearest):
+    name = argument.partition('=')[0]
+    assert refusal(SHIPPED, argument) == (
+        f'The command line sets {name!r}, which is no setting. Did you mean {nearest}?')
+
+
+def test_no_name_or_one_far_from_all_points_to_help():
+    for argument in ('=5', '', 'QQQQQQ=1'):
+        name = argument.partition('=')[0]
+        assert refusal(SHIPPED, argument) == (
+            f'The command line sets {name!r}, which is no setting. `python main.py --help` lists them all.')
+
+
+def test_a_name_of_pythons_own_is_no_setting():
+    assert refusal(SHIPPED, '__name__=x').startswith("The command line sets '__name__', which is no setting.")
+
+
+def test_a_name_without_a_value_is_told_how_to_give_one():
+    assert refusal(SHIPPED, 'BATCH_SIZE') == 'The command line has BATCH_SIZE without a value: write BATCH_SIZE=value.'
+
+
+def test_load_and_resume_together_are_refused(edited):
+    path, _ = edited('LOAD ', 'LOAD = True')
+    for sentence in (refusal(SHIPPED, 'LOAD=True', 'RESUME=True'), refusal(path, 'RESUME=True')):
+        assert sentence.startswith('LOAD and RESUME are both True')
+        assert 'set one of them to False' in sentence
+    assert read_settings(path, ['RESUME=True', 'LOAD=False']).resume
+
+
+def test_main_tells_a_wrong_setting_in_one_sentence_and_exits_with_2(capsys):
+    assert main.main(['BATCH_SIZE=twelve']) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ''
+    assert shown.err.strip() == "The command line: BATCH_SIZE is 'twelve', but must be a whole number of at least 1."
+
+
+# --help
+
+def test_every_constant_of_the_shipped_file_has_its_line_value_and_comment():
+    lines = SHIPPED.read_text(encoding='utf-8').splitlines()
+    constants = [line for line in lines if re.match(r'\w+ *=', line)]
+    assert [line.split()[0] for line in constants if re.fullmatch(r'[A-Z]\w* = .+?  # \S.*', line)] == [
+        line.split()[0] for line in constants]
+    assert sorted(line.split()[0] for line in constants) == sorted(NAMES)
+
+
+@pytest.mark.parametrize('argument', ['--help', '-h'])
+def test_help_shows_every_setting_with_value_and_comment_under_its_heading(capsys, argument):
+    assert main.main([argument]) == 0
+    shown = capsys.readouterr().out
+    assert shown.strip() == describe(SHIPPED).strip()
+    assert shown.startswith('usage: python main.py [NAME=value ...]')
+    lines = [line.split(maxsplit=3) for line in shown.splitlines()]
+    for name in NAMES:
+        source = next(line for line in SHIPPED.read_text(encoding='utf-8').splitlines() if line.startswith(f'{name} ='))
+        value, comment = source.partition('= ')[2].split('  # ')
+        assert [name, '=', value, comment] in lines
+    headings = [line[2:] for line in SHIPPED.read_text(encoding='utf-8').splitlines() if line.startswith('# ')]
+    assert headings
+    assert [line for line in shown.splitlines() if line in headings] == headings
