@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import time
 
 import numpy as np
@@ -136,36 +135,3 @@ def grid_path(run, iteration):
 def grid_paths(run):
     """The sample grids of a run, in order."""
     return sorted(run.generated_images.glob('[0-9]*.png'))
-
-
-def network_table(graph):
-    """A table of both networks: layer, output shape, parameters.
-
-    Args:
-      graph: tf.Graph with the trainable variables "g_…" and "d_…".
-    Returns:
-      str of several lines.
-    """
-    variables = graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
-    lines = []
-    for title, prefix in (('Generator', 'g_'), ('Discriminator', 'd_')):
-        counts = {}
-        for variable in variables:
-            scope = variable.op.name.split('/')[0]
-            if scope.startswith(prefix):
-                counts[scope] = counts.get(scope, 0) + variable.shape.num_elements()
-        lines.append(f'{title:<16}{"output":<20}{"parameters":>12}')
-        lines += [f'  {scope:<14}{_output_shape(graph, scope):<20}{count:>12,}' for scope, count in counts.items()]
-        lines.append(f'  {"":<34}{sum(counts.values()):>12,}')
-    return '\n'.join(lines)
-
-
-def _output_shape(graph, scope):
-    # A layer's last op that is directly in its scope makes its output; deeper ones belong to its variables.
-    last = [op for op in graph.get_operations() if op.name.rpartition('/')[0] == scope and op.outputs][-1]
-    return ' × '.join(str(length) for length in last.outputs[0].shape.as_list()[1:])
-
-
-def tensorboard_command(folder):
-    """The command that shows a folder's runs in TensorBoard."""
-    return f'{sys.executable} -m tensorboard.main --logdir "{folder}"'

@@ -6,7 +6,11 @@ from pathlib import Path
 from gans_n_roses.settings import settings_from
 
 # They make the networks, the data or the randomness what they are: changed, it would be another run.
-OF_THE_RUN = ('DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'SEED', 'N_SAMPLES')
+OF_THE_RUN = ('DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'PRECISION', 'SEED', 'N_SAMPLES')
+# What older runs had, whose options.json does not name it yet.
+BEFORE = {'PRECISION': 'float32'}
+# They leave the choice open: whatever the run has is no disagreement.
+OPEN = {'PRECISION': 'auto', 'SEED': None}
 # They can change at any iteration.
 OF_NOW = ('N_ITERATIONS', 'BATCH_SIZE', 'LEARNING_RATE', 'BETA_1', 'SCALARS_EVERY', 'GRID_EVERY', 'GRID_LATER_FROM',
           'GRID_EVERY_LATER', 'CHECKPOINT_EVERY', 'CHECKPOINTS_KEPT')
@@ -24,10 +28,10 @@ def settle(settings, saved, source):
     Raises:
       BadInput: options.json holds an unknown, missing or wrong setting.
     """
-    now, before = settings.constants(), settings_from(saved, source).constants()
+    now, before = settings.constants(), settings_from({**BEFORE, **saved}, source).constants()
     remarks = []
     for name in (*OF_THE_RUN, *OF_NOW):
-        if now[name] == before[name] or (name == 'SEED' and now[name] is None):
+        if now[name] in (before[name], OPEN.get(name, before[name])):
             continue
         wins = name in OF_THE_RUN
         if name == 'DATASET_PATH' and not Path(before[name]).is_dir():

@@ -14,6 +14,7 @@ from gans_n_roses.errors import BadInput
 
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
 SAMPLE_KINDS = ('grid', 'images', 'interpolation')
+PRECISIONS = ('float32', 'bfloat16', 'auto')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
 
 
@@ -65,6 +66,7 @@ class Settings:
     learning_rate: float = _setting((float, int), 'a number above 0 and up to 1', lambda value: 0 < value <= 1)
     beta_1: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
     z_dim: int = _whole(1)
+    precision: str = _setting((str,), f'one of {", ".join(PRECISIONS)}', lambda value: value in PRECISIONS)
     ema_decay: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
     seed: int | None = _setting(
         (int, type(None)), 'None or a whole number from 0 to 4294967295',

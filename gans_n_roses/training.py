@@ -18,17 +18,18 @@ from gans_n_roses.checkpoints import (
     save_checkpoint,
     set_aside_later,
 )
-from gans_n_roses.data import next_batch, read_folder, summary
+from gans_n_roses.data import next_batch, read_folder
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed
 from gans_n_roses.files import hold
 from gans_n_roses.graph import build_graph
-from gans_n_roses.monitor import Monitor, grid_paths, network_table, tensorboard_command
+from gans_n_roses.introduction import introduce
+from gans_n_roses.monitor import Monitor, grid_paths
+from gans_n_roses.precision import choose_precision
 from gans_n_roses.results import find_run, make_run_folder, read_options, write_options
 from gans_n_roses.resuming import OF_NOW, OF_THE_RUN, settle
-from gans_n_roses.session import device_name, open_session
+from gans_n_roses.session import open_session
 from gans_n_roses.stopping import StopRequest
 
-FEW_PICTURES = 1000
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
@@ -54,6 +55,11 @@ def train(settings):
     elif settings.seed is None:
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
 
+    if settings.precision == 'auto':
+        precision, share = choose_precision()
+        print(f'Computes in {precision}: here bfloat16 takes {share:.2f} of the time of float32')
+        settings = dataclasses.replace(settings, precision=precision)
+
     # Data
     dataset = _read_pictures(settings)
     run = run or make_run_folder(settings, datetime.now())
@@ -69,7 +75,7 @@ def train(settings):
         # State
         iteration, state = _go_on(session, run, settings) if options else (0, _begin(settings))
         _record_options(run, options, settings, dataset, iteration)
-        _introduce(run, settings, dataset, graph, iteration)
+        introduce(run, settings, dataset, graph, iteration)
 
         # Train
         with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
@@ -182,17 +188,6 @@ def _record_options(run, options, settings, dataset, iteration):
     except OSError as fault:
         then = how_to_go_on(run.saved_models)
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
-
-
-def _introduce(run, settings, dataset, graph, iteration):
-    first, *others = summary(dataset)
-    print(f'\n{network_table(graph)}\n')
-    print(f'Runs on      {device_name()}')
-    print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
-    if len(dataset.images) < FEW_PICTURES:
-        print('             so few are soon learnt by heart: README.md, "Few pictures"')
-    print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
-    print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
 
 
 def _hyperparameters(settings):

@@ -126,3 +126,36 @@ def test_batch_norm_begins_with_gamma_one_and_beta_zero_and_trains_both():
     assert values.keys() == {'layer/gamma:0', 'layer/beta:0'}
     np.testing.assert_array_equal(values['layer/gamma:0'], np.ones(7))
     np.testing.assert_array_equal(values['layer/beta:0'], np.zeros(7))
+
+
+@pytest.mark.parametrize('size', [8, 16])
+def test_convolutions_in_bfloat16_are_those_in_float32_to_its_rounding(size):
+    """At 8×8 the layers take another way than at 16×16: products of patches, with gradients of their own."""
+    rng = np.random.RandomState(size)
+    x = rng.uniform(-1, 1, [3, size, size, 4]).astype(np.float32)
+    found = {}
+    for dtype in (tf.float32, tf.bfloat16):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            pictures = tf.constant(x)
+            down = conv2d(tf.cast(pictures, dtype), 4, 5, 'down')
+            up = conv_transpose(down, 4, 'up')
+            loss = tf.reduce_sum(tf.cast(up, tf.float32) * x[..., :4])
+            gradients = tf.gradients(loss, [pictures, *tf.trainable_variables()])
+            assert up.dtype == dtype and all(gradient.dtype == tf.float32 for gradient in gradients)
+            session.run(tf.global_variables_initializer())
+            found[dtype] = session.run([tf.cast(up, tf.float32), *gradients])
+    for exact, rounded in zip(found[tf.float32], found[tf.bfloat16], strict=True):
+        assert exact.shape == rounded.shape
+        np.testing.assert_allclose(rounded, exact, atol=0.03 * np.abs(exact).max())
+
+
+def test_each_group_of_a_batch_is_normalized_by_its_own_statistics():
+    x = np.random.RandomState(0).uniform(-1, 1, [6, 4, 4, 3]).astype(np.float32)
+    x[3:] = 5 * x[3:] + 2
+    with tf.Graph().as_default(), tf.Session() as session:
+        together = batch_norm(tf.constant(x), 'bn', groups=2)
+        with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+            apart = tf.concat([batch_norm(tf.constant(half), 'bn') for half in (x[:3], x[3:])], 0)
+        session.run(tf.global_variables_initializer())
+        np.testing.assert_allclose(*session.run([together, apart]), atol=1e-6)

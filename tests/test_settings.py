@@ -27,6 +27,7 @@ VALUES = {
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE,
+    'precision': (['float32', 'bfloat16', 'auto'], ['', 'float16', 'Auto', 32, None, True]),
     'seed': ([None, 0, 4294967295], [-1, 4294967296, 1.0, '1', True, NAN]),
     'n_samples': COUNT,
     'sample_as': (['grid', 'images', 'interpolation', 'grid,images', ' images , grid '],
@@ -115,6 +116,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'run': 'text', 'dataset_path': 'text', 'results_path': 'text',
         'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
+        'precision': 'float32, bfloat16, auto',
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'grid_later_from': 'whole number of at least 0',
     }

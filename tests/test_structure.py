@@ -15,9 +15,10 @@ MODULES = sorted(path.stem for path in FILES if path.stem != '__init__')
 LAYERS = [
     ['main'],
     ['training', 'sampling'],
-    ['saved_generator', 'graph', 'monitor', 'resuming'],
+    ['saved_generator', 'graph', 'monitor', 'introduction', 'resuming'],
     ['checkpoints'],
-    ['models', 'data', 'images', 'results', 'session', 'stopping', 'noise', 'augment', 'metrics', 'download'],
+    ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'metrics', 'download'],
+    ['session'],
     ['ops', 'settings', 'files', 'quiet'],
     ['errors'],
 ]

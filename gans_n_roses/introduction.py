@@ -1,0 +1,63 @@
+"""What a user is told before training begins."""
+
+import sys
+
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.data import summary
+from gans_n_roses.session import device_name
+
+FEW_PICTURES = 1000
+
+
+def introduce(run, settings, dataset, graph, iteration):
+    """Print the networks, what they run on and are shown, and where everything goes.
+
+    Args:
+      run: RunFolder.
+      settings: Settings of the run.
+      dataset: Dataset.
+      graph: tf.Graph that holds both networks.
+      iteration: how many iterations were made before.
+    """
+    first, *others = summary(dataset)
+    print(f'\n{network_table(graph)}\n')
+    print(f'Runs on      {device_name()}')
+    print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
+    if len(dataset.images) < FEW_PICTURES:
+        print('             so few are soon learnt by heart: README.md, "Few pictures"')
+    print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
+    print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
+
+
+def network_table(graph):
+    """A table of both networks: layer, output shape, parameters.
+
+    Args:
+      graph: tf.Graph with the trainable variables "g_…" and "d_…".
+    Returns:
+      str of several lines.
+    """
+    variables = graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    lines = []
+    for title, prefix in (('Generator', 'g_'), ('Discriminator', 'd_')):
+        counts = {}
+        for variable in variables:
+            scope = variable.op.name.split('/')[0]
+            if scope.startswith(prefix):
+                counts[scope] = counts.get(scope, 0) + variable.shape.num_elements()
+        lines.append(f'{title:<16}{"output":<20}{"parameters":>12}')
+        lines += [f'  {scope:<14}{_output_shape(graph, scope):<20}{count:>12,}' for scope, count in counts.items()]
+        lines.append(f'  {"":<34}{sum(counts.values()):>12,}')
+    return '\n'.join(lines)
+
+
+def _output_shape(graph, scope):
+    # A layer's last op that is directly in its scope makes its output; deeper ones belong to its variables.
+    last = [op for op in graph.get_operations() if op.name.rpartition('/')[0] == scope and op.outputs][-1]
+    return ' × '.join(str(length) for length in last.outputs[0].shape.as_list()[1:])
+
+
+def tensorboard_command(folder):
+    """The command that shows a folder's runs in TensorBoard."""
+    return f'{sys.executable} -m tensorboard.main --logdir "{folder}"'
