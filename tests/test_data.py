@@ -112,11 +112,11 @@ def numbers(images):
 
 def in_child(code, *arguments):
     """Run code in a fresh Python, with `tell` to hand back what it found; a hang ends as a failure."""
-    prelude = f'''
+    prelude = f"""
 import json, os, sys
 sys.path.insert(0, {str(REPO)!r})
 tell = lambda found: print(json.dumps(found))
-'''
+"""
     child = subprocess.run([sys.executable, '-c', prelude + code, *map(str, arguments)], capture_output=True, text=True,
                            timeout=DEADLINE_S)
     assert child.returncode == 0, child.stderr
@@ -378,11 +378,11 @@ def test_non_pictures_are_passed_over_and_pictures_that_pillow_cannot_open_are_n
 def test_a_pipe_does_not_hold_up_the_reader(tmp_path):
     put(tmp_path, 'a.png')
     os.mkfifo(tmp_path / 'pipe.jpg')
-    assert in_child('''
+    assert in_child("""
 from gans_n_roses.data import read_folder
 dataset = read_folder(sys.argv[1], 16)
 tell([len(dataset.images), dataset.skipped, 'tensorflow' in sys.modules])
-''', tmp_path) == [1, [], False]
+""", tmp_path) == [1, [], False]
 
 
 # What cannot be read
@@ -442,7 +442,7 @@ def test_no_permission(tmp_path):
         (tmp_path / name).chmod(mode)
     tmp_path.chmod(0o755)
     try:
-        found, sentence = in_child('''
+        found, sentence = in_child("""
 from PIL import Image
 from gans_n_roses.data import read_folder
 from gans_n_roses.errors import BadInput
@@ -455,7 +455,7 @@ try:
     read_folder('all_shut', 16)
 except BadInput as problem:
     tell([[len(dataset.images), dict(dataset.skipped)], str(problem)])
-''', tmp_path)
+""", tmp_path)
     finally:
         for path in tmp_path.iterdir():
             path.chmod(0o755)
@@ -527,7 +527,7 @@ def test_little_memory(tmp_path):
     put(tmp_path, 'a.png')
     with open(tmp_path / 'archive.zip', 'wb') as file:
         file.truncate(20 << 30)  # takes no room on the disk
-    images, skipped, sentence = in_child('''
+    images, skipped, sentence = in_child("""
 import resource
 from gans_n_roses.data import read_folder
 from gans_n_roses.errors import BadInput
@@ -537,7 +537,7 @@ try:
     read_folder(sys.argv[1], 1 << 16)
 except BadInput as problem:
     tell([len(dataset.images), dataset.skipped, str(problem)])
-''', tmp_path)
+""", tmp_path)
     assert (images, skipped) == (1, [])  # a large file that is no picture is not read whole
     assert '2 files at IMAGE_SIZE 65536 are more than memory holds' in sentence and 'lower IMAGE_SIZE' in sentence
 
@@ -634,7 +634,7 @@ def test_no_format_is_loaded_while_threads_look_for_it(tmp_path):
     """Pillow misses a format that another thread adds between its two looks."""
     for number in range(8):
         Image.fromarray(RGB).save(tmp_path / f'{number}.webp')
-    assert in_child('''
+    assert in_child("""
 import threading
 late = []
 def hook(event, found):
@@ -643,7 +643,7 @@ def hook(event, found):
 sys.addaudithook(hook)
 from gans_n_roses.data import read_folder
 tell([len(read_folder(sys.argv[1], 16).images), late])
-''', tmp_path) == [8, []]
+""", tmp_path) == [8, []]
 
 
 # Arrays and batches
