@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.errors import BadInput, RunFailed
+from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.files import write_file
-from gans_n_roses.results import checkpoint_iterations
+from gans_n_roses.results import checkpoint_iterations, how_to_go_on
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
@@ -80,20 +80,10 @@ def save_checkpoint(session, ops, folder, iteration, state, kept):
             os.replace(aside / (name + suffix), folder / (name + suffix))
         _delete_older(folder, kept)
     except (OSError, tf.errors.OpError) as problem:
-        reason = getattr(problem, 'strerror', None) or problem.message.splitlines()[0]
         raise RunFailed(
-            f'Iteration {iteration} cannot be saved in {folder}: {reason}. {how_to_go_on(folder)}') from None
+            f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}. {how_to_go_on(folder)}') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def how_to_go_on(folder, change=''):
-    """A sentence that says what was saved last and how to resume from it."""
-    iterations = checkpoint_iterations(folder)
-    if not iterations:
-        return 'Nothing was saved before.'
-    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
-            f"`python main.py RESUME=True RUN='{folder.parent}'{change}`.")
 
 
 def read_newest(folder, say=print):
@@ -113,7 +103,7 @@ def read_newest(folder, say=print):
             # The reader checks the sum of every tensor that it reads.
             reader = tf.train.load_checkpoint(str(prefix))
             return iteration, {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-        except (tf.errors.OpError, RuntimeError, ValueError) as problem:
+        except Exception as problem:  # TensorFlow's reader raises a dozen kinds, IndexError for a cut file among them
             say(f'{prefix} is torn and passed over ({str(problem).splitlines()[0]}).')
     raise BadInput(f'{folder} has no whole checkpoint: set RUN to another run, or train anew.')
 
@@ -158,7 +148,12 @@ def restore_run(session, values, source):
     Raises:
       BadInput: as `restore`.
     """
-    restore(session, {variable.op.name: variable for variable in tf.global_variables()}, values, source)
+    variables = {variable.op.name: variable for variable in tf.global_variables()}
+    restore(session, variables, values, source)
+    foreign = sorted(name for name in values if name not in variables and not name.startswith('run_state/'))
+    if foreign:
+        raise BadInput(f'{source} holds {foreign[0]}, which the networks of the settings do not have: IMAGE_SIZE, '
+                       'EMA_DECAY or the checkpoint was changed.')
     if not {'run_state/rng', 'run_state/grid_z'} <= values.keys():
         raise BadInput(f'{source} holds no run_state, so training cannot go on exactly: LOAD can still use it.')
     return RunState(_unpack(values['run_state/rng']), values['run_state/grid_z'])
@@ -186,6 +181,9 @@ def _delete_older(folder, kept):
     for name in names[:-kept]:
         for suffix in (INDEX, DATA):  # the index first: what is left is no checkpoint
             (folder / (name + suffix)).unlink(missing_ok=True)
+    for data in folder.glob(f'train-*{DATA}'):  # of a process that was killed between the two
+        if not (folder / data.name.replace(DATA, INDEX)).exists():
+            data.unlink()
     # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this file.
     lines = [f'model_checkpoint_path: "{names[-1]}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]

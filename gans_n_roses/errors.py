@@ -1,5 +1,13 @@
 """The ends of a run that a user is told about in one sentence, without a traceback."""
 
+import re
+
+
+def reason(problem):
+    """What the system said, in an OSError or in the report of TensorFlow's that it stands in ("path; reason")."""
+    said = re.search(r'; (.+)', str(problem))
+    return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
+
 
 class Stop(Exception):
     """Ends the program with one sentence and `exit_code`."""

@@ -1,6 +1,7 @@
 """What the user sees of a run: the progress bar, TensorBoard, sample grids."""
 
 import os
+import re
 import socket
 import time
 
@@ -96,6 +97,8 @@ class Monitor:
         paths = grid_paths(self._run)
         chosen = sorted(set(np.linspace(0, len(paths) - 1, min(GIF_FRAMES, len(paths))).astype(int)))
         frames = (np.asarray(Image.open(paths[row])) for row in chosen)
+        if not paths:  # none could be written
+            return
         self._attempt('pictures', lambda: save_gif(self._run.generated_images / 'training.gif', frames,
                                                    GIF_MILLISECONDS))
 
@@ -103,8 +106,9 @@ class Monitor:
         # Written by hand, since tf.summary.FileWriter reports a full disk in another thread, or not at all.
         self._events = tf.io.TFRecordWriter(path)
         self._events.write(tf.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
-        if start:
-            self._record(tf.Event(session_log=tf.SessionLog(status=tf.SessionLog.START), step=start + 1))
+        # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
+        first = start + 1 if start else 0
+        self._record(tf.Event(session_log=tf.SessionLog(status=tf.SessionLog.START), step=first))
 
     def _summary(self, iteration, values):
         self._record(tf.Event(step=iteration, summary=tf.Summary(value=values)))
@@ -134,4 +138,4 @@ def grid_path(run, iteration):
 
 def grid_paths(run):
     """The sample grids of a run, in order."""
-    return sorted(run.generated_images.glob('[0-9]*.png'))
+    return sorted(path for path in run.generated_images.glob('*.png') if re.fullmatch(r'\d{7,}', path.stem))

@@ -1,7 +1,10 @@
 """Run folders: where they are, what they are called, and the options.json that says how a run was made."""
 
 import json
+import os
 import re
+import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -93,7 +96,7 @@ def find_run(results_path, dataset_chosen, run):
         is_name = Path(run).name == run
         others = sorted(Path(results_path).glob('*')) if is_name else []
         candidates = [*([parent / run] if is_name else []), *(folder / run for folder in others), Path(run)]
-        chosen = next((RunFolder(path) for path in candidates if path.is_dir()), None)
+        chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
         if chosen is None:
             raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path'
                            + (f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'))
@@ -108,6 +111,23 @@ def checkpoint_iterations(folder):
     """The iterations that have a checkpoint in a folder, lowest first."""
     matches = (re.fullmatch(r'train-(\d+)\.index', path.name) for path in Path(folder).glob('train-*.index'))
     return sorted(int(match[1]) for match in matches if match)
+
+
+def how_to_go_on(folder, change=''):
+    """A sentence that says what was saved last in Saved_Models, and the command that goes on from there.
+
+    Args:
+      folder: Path of Saved_Models.
+      change: a NAME=value that the run should go on with.
+    """
+    iterations = checkpoint_iterations(folder)
+    if not iterations:
+        return 'Nothing was saved before.'
+    # What this process was given on its command line stands in no file, and would be lost with it.
+    given = [word for word in sys.argv[1:] if re.match(r'(?!LOAD|RESUME|RUN)[A-Z][A-Z_0-9]*=', word)]
+    words = ['RESUME=True', f'RUN={folder.parent}', *given, *([change] if change else [])]
+    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
+            f'`python main.py {shlex.join(words)}`.')
 
 
 def write_options(run, options):

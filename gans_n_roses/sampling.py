@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from gans_n_roses.checkpoints import read_newest
-from gans_n_roses.errors import BadInput, RunFailed
+from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.images import merge, save_gif, save_image
 from gans_n_roses.noise import draw_z, walk
 from gans_n_roses.results import TIMESTAMP, find_run, read_options
@@ -45,8 +45,7 @@ def sample(settings):
             if settings.export:
                 made.append(export(saved, run.path / 'Exported_Model' / checkpoint.name))
     except (OSError, tf.errors.OpError) as problem:
-        reason = getattr(problem, 'strerror', None) or str(problem).splitlines()[0]
-        raise RunFailed(f'{getattr(problem, "filename", None) or run.path} cannot be written: {reason}. '
+        raise RunFailed(f'{getattr(problem, "filename", None) or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None
     for path in made:
         print(f'Made   {path}')

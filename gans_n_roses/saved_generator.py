@@ -53,6 +53,7 @@ def open_generator(values, source):
     z_dim = len(values['g_h0_lin/Matrix'])
     image_size = BASE_SIZE * 2**sum(f'g_h{layer}/w' in values for layer in range(1, 10))
     with tf.Graph().as_default(), open_session() as session:
+        tf.set_random_seed(0)  # of weights that are overwritten; under TF_DETERMINISTIC_OPS there must be one
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')
         layers = []
 

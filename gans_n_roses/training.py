@@ -12,7 +12,6 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.checkpoints import (
     RunState,
     build_save,
-    how_to_go_on,
     read_newest,
     restore_run,
     save_checkpoint,
@@ -25,7 +24,7 @@ from gans_n_roses.graph import build_graph
 from gans_n_roses.introduction import introduce
 from gans_n_roses.monitor import Monitor, grid_paths
 from gans_n_roses.precision import choose_precision
-from gans_n_roses.results import find_run, make_run_folder, read_options, write_options
+from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
 from gans_n_roses.resuming import OF_NOW, OF_THE_RUN, settle
 from gans_n_roses.session import open_session
 from gans_n_roses.stopping import StopRequest
@@ -80,7 +79,7 @@ def train(settings):
         # Train
         with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
             if not options:
-                monitor.graph(graph, _hyperparameters(settings))
+                monitor.graph(graph, _what_makes_it(settings))
                 monitor.real_images(dataset.images)
             _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, stop)
             monitor.animation()
@@ -153,17 +152,20 @@ def _go_on(session, run, settings):
         raise BadInput(f'The run has made its {iteration} iterations and N_ITERATIONS is {settings.n_iterations}: '
                        'raise N_ITERATIONS to go on.')
     state = restore_run(session, values, run.saved_models / f'train-{iteration}')
-    set_aside_later(run.saved_models, iteration)
-    for path in grid_paths(run):  # of iterations that will be made again
-        if int(path.stem) > iteration:
-            path.unlink()
+    try:
+        set_aside_later(run.saved_models, iteration)
+        for path in grid_paths(run):  # of iterations that will be made again
+            if int(path.stem) > iteration:
+                path.unlink()
+    except OSError as problem:
+        raise BadInput(f'{problem.filename} cannot be changed: {problem.strerror}. Make {run.path} writable.') from None
     return iteration, state
 
 
 def _check_finite(scalars, iteration, settings, run):
     for name in ('Discriminator_Loss', 'Generator_Loss'):
         if not np.isfinite(scalars[name]):
-            lower = f' LEARNING_RATE={settings.learning_rate / 2:g}'
+            lower = f'LEARNING_RATE={settings.learning_rate / 2:g}'
             raise RunFailed(f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
                             f'lower LEARNING_RATE may hold it. {how_to_go_on(run.saved_models, lower)}')
 
@@ -174,7 +176,7 @@ def _record_options(run, options, settings, dataset, iteration):
              'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
     changes = {}
     if options:
-        changes = {name: [options['settings'].get(name), value] for name, value in settings.constants().items()
+        changes = {name: [options['settings'].get(name), value] for name, value in _what_makes_it(settings).items()
                    if options['settings'].get(name) != value}
         if options['data'].get('fingerprint') != dataset.fingerprint:
             print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
@@ -190,6 +192,6 @@ def _record_options(run, options, settings, dataset, iteration):
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
 
 
-def _hyperparameters(settings):
+def _what_makes_it(settings):
     """What makes one run unlike another: not what to do, nor what LOAD makes."""
     return {name: value for name, value in settings.constants().items() if name in (*OF_THE_RUN, *OF_NOW)}
