@@ -4,7 +4,7 @@ BIN = .venv/bin
 RESULTS ?= Results
 ARGS ?=
 
-.PHONY: train test lint tensorboard
+.PHONY: train test lint benchmark tensorboard
 
 train: .venv/installed
 	$(BIN)/python main.py $(ARGS)
@@ -14,6 +14,11 @@ test: .venv/installed-dev
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
+
+benchmark: .venv/installed
+	$(BIN)/python benchmarks/training_step.py $(ARGS)
+	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/loading.py
 
 tensorboard: .venv/installed
 	$(BIN)/python -m tensorboard.main --logdir $(RESULTS)
