@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from tqdm import tqdm
 
 from gans_n_roses.checkpoints import restore
 from gans_n_roses.errors import BadInput
@@ -114,7 +115,7 @@ def export(saved, path):
 
 def _freeze_moments(saved, layers):
     """Estimate each layer's mean and variance, in order: a layer's input depends on those before it."""
-    for estimates, variables in layers:
+    for estimates, variables in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
         rng = np.random.RandomState(0)  # the same z for each layer, and on each LOAD
         sums = []
         for _ in range(MOMENT_BATCHES):
