@@ -5,7 +5,8 @@ from pathlib import Path
 
 from gans_n_roses.errors import Stop
 from gans_n_roses.quiet import quietly
-from gans_n_roses.settings import describe, read_settings
+from gans_n_roses.settings import read_settings
+from gans_n_roses.usage import describe
 
 MISSION_CONTROL = Path(__file__).with_name('mission_control.py')
 

@@ -7,6 +7,7 @@ For one run only: `python main.py BATCH_SIZE=32 N_ITERATIONS=5000`. All of it at
 LOAD = False  # True makes roses from a saved model instead of training
 RESUME = False  # True goes on training the run named by RUN, exactly where it stopped
 RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or a path
+CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
 
 # Your pictures
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
@@ -20,13 +21,17 @@ BATCH_SIZE = 12  # pictures in a batch, at most as many as there are in the fold
 LEARNING_RATE = 0.0002  # Adam's step size, for both networks
 BETA_1 = 0.5  # Adam's decay of the mean gradient, for both networks
 Z_DIM = 100  # length of z, the noise that a rose is made from
-EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights; 0.999 suits small data sets
 PRECISION = 'float32'  # 'bfloat16' halves the time where the processor has it; 'auto' takes the faster
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
+# Few pictures: remedies against learning them by heart, off in the article
+MIRROR = False  # True turns every other picture left to right
+AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
+EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
+
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training
-SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', or several of them: 'grid,images'
+SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', or several of them: 'grid,images'
 N_FRAMES = 120  # frames of the interpolation, which walks from rose to rose and back to the first
 EXPORT = False  # True also writes a SavedModel that TensorFlow 2 runs without this package
 
@@ -36,4 +41,5 @@ GRID_EVERY = 20  # a grid of generated roses, always from the same z
 GRID_LATER_FROM = 2000  # from this iteration on, a grid every GRID_EVERY_LATER
 GRID_EVERY_LATER = 200  # how often then
 CHECKPOINT_EVERY = 1000  # the model, to Saved_Models; also at the end and on Ctrl-C
-CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels
+CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
+MEASURE_EVERY = 1000  # how good, how varied, how copied: also at the end

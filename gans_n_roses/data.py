@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from gans_n_roses.errors import BadInput
 
-SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 # Pictures to a person, though Pillow alone does not open them: named when skipped, not passed over.
 OTHER_PICTURE_SUFFIXES = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.raw'}
 PNG_TO_8_BITS = {'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 256}  # what Pillow multiplies a PNG's levels by
@@ -84,34 +83,27 @@ def read_folder(path, image_size):
                    hashlib.sha256(b''.join(digests)).hexdigest())
 
 
-def next_batch(data, batch_size, rng):
+def next_batch(data, batch_size, rng, mirror=False):
     """Draw pictures without replacement.
 
     Args:
       data: uint8 [n, size, size, 3].
       batch_size: how many, at most n.
       rng: np.random.RandomState.
+      mirror: True turns about half of them left to right.
     Returns:
       float32 [batch_size, size, size, 3] in [-1, 1].
     """
-    return to_float(data[rng.permutation(len(data))[:batch_size]])
+    batch = data[rng.permutation(len(data))[:batch_size]]
+    if mirror:
+        turned = rng.uniform(size=batch_size) < 0.5
+        batch[turned] = batch[turned, :, ::-1]
+    return to_float(batch)
 
 
 def to_float(pictures):
     """uint8 in [0, 255] → float32 in [-1, 1], as x / 127.5 - 1."""
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
-def summary(dataset):
-    """What was found, in lines for the user."""
-    counts = [f'{len(dataset.images)} pictures']
-    for count, what in ((len(dataset.skipped), 'skipped'), (dataset.duplicates, 'exact duplicates'),
-                        (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels')):
-        counts += [f'{count} {what}'] if count else []
-    lines = [', '.join(counts)]
-    lines += [f'skipped {name}: {reason}' for name, reason in dataset.skipped[:SKIPPED_NAMED]]
-    more = len(dataset.skipped) - SKIPPED_NAMED
-    return [*lines, f'and {more} more'] if more > 0 else lines
 
 
 def list_files(root):

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.augment import augment
 from gans_n_roses.models import discriminator, generator
 from gans_n_roses.ops import batch_norm
 from gans_n_roses.precision import compute_dtype
+from gans_n_roses.settings import names_in
 
 
 class GanGraph(NamedTuple):
@@ -34,8 +36,12 @@ def build_graph(settings):
     generator's against the updated discriminator, on the same z. G(z) is computed once: the first update
     leaves the generator as it is.
 
+    Everything that the discriminator sees is augmented, if AUGMENT says so: real and fake, each picture by a draw of
+    its own, anew for each update (Zhao et al. 2020, arXiv:2006.10738, sec. 3.2). The draws depend on seed and iteration
+    alone.
+
     Args:
-      settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, precision
+      settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, precision
         and seed.
     Returns:
       GanGraph.
@@ -47,9 +53,15 @@ def build_graph(settings):
     iteration = tf.train.get_or_create_global_step()
 
     dtype = compute_dtype(settings.precision)
+    kinds = names_in(settings.augment)
+
+    def augmented(pictures, update):
+        return augment(pictures, kinds, tf.stack([settings.seed, 2 * iteration + update])) if kinds else pictures
+
     fakes = generator(z, size, dtype=dtype)
     # One pass over both took 5 % less time than two (bfloat16: 10 %); each batch keeps its own batch-norm statistics.
-    both_logits = discriminator(tf.concat([images, fakes], 0), normalize=partial(batch_norm, groups=2), dtype=dtype)
+    both = augmented(tf.concat([images, fakes], 0), 0)
+    both_logits = discriminator(both, normalize=partial(batch_norm, groups=2), dtype=dtype)
     real_logits, fake_logits = tf.split(both_logits, 2)
     d_loss_real = cross_entropy(real_logits, tf.ones_like)
     d_loss_fake = cross_entropy(fake_logits, tf.zeros_like)
@@ -59,7 +71,7 @@ def build_graph(settings):
     d_variables, g_variables = split_variables(tf.trainable_variables())
     d_update = _adam(settings).minimize(d_loss, var_list=d_variables)
     with tf.control_dependencies([d_update]):
-        g_loss_after_d = cross_entropy(discriminator(fakes, reuse=True, dtype=dtype), tf.ones_like)
+        g_loss_after_d = cross_entropy(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype), tf.ones_like)
         g_update = _adam(settings).minimize(g_loss_after_d, iteration, var_list=g_variables)
     train_step, average = _keep_average(g_update, g_variables, iteration, settings.ema_decay)
 

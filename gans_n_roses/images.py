@@ -43,6 +43,11 @@ def merge(images):
     return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
+def pairs(above, below):
+    """Lay out pairs of pictures, one over the other: two uint8 [n, height, width, 3] → uint8 [height, width, 3]."""
+    return merge(np.concatenate([above, below], axis=1))
+
+
 def png(picture):
     """Encode uint8 [height, width, 3] as the bytes of a PNG file."""
     buffer = io.BytesIO()

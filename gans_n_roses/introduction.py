@@ -4,10 +4,11 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.data import summary
+from gans_n_roses.results import command
 from gans_n_roses.session import device_name
 
 FEW_PICTURES = 1000
+SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
 def introduce(run, settings, dataset, graph, iteration):
@@ -25,9 +26,29 @@ def introduce(run, settings, dataset, graph, iteration):
     print(f'Runs on      {device_name()}')
     print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
     if len(dataset.images) < FEW_PICTURES:
-        print('             so few are soon learnt by heart: README.md, "Few pictures"')
+        print('             so few are soon learnt by heart' + _remedy(settings))
     print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
     print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
+
+
+def summary(dataset):
+    """What was found, in lines for the user."""
+    counts = [f'{len(dataset.images)} pictures']
+    for count, what in ((len(dataset.skipped), 'skipped'), (dataset.duplicates, 'exact duplicates'),
+                        (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels')):
+        counts += [f'{count} {what}'] if count else []
+    lines = [', '.join(counts)]
+    lines += [f'skipped {name}: {reason}' for name, reason in dataset.skipped[:SKIPPED_NAMED]]
+    more = len(dataset.skipped) - SKIPPED_NAMED
+    return [*lines, f'and {more} more'] if more > 0 else lines
+
+
+def _remedy(settings):
+    """The command that switches on what helps, where nothing is on yet."""
+    if settings.mirror or settings.augment or settings.ema_decay:
+        return ': README.md, "Few pictures"'
+    recipe = ['MIRROR=True', 'AUGMENT=color,translation,cutout', 'EMA_DECAY=0.999']
+    return f'. What helps: {command(recipe)}'
 
 
 def network_table(graph):

@@ -15,6 +15,7 @@ from gans_n_roses.files import write_file
 from gans_n_roses.images import merge, png, save_gif, save_image, to_uint8
 
 GIF_FRAMES = 100
+NEAREST = 'nearest'  # subfolder of Generated_Images
 GIF_MILLISECONDS = 100
 SECONDS_BETWEEN_LINES = 30  # where the output is no terminal
 REAL_SHOWN = 48  # pictures on the sheet of real ones
@@ -82,9 +83,27 @@ class Monitor:
         content = png(picture)
         path = grid_path(self._run, iteration)
         self._attempt('pictures', lambda: write_file(path, content))
-        height, width, _ = picture.shape
-        image = tf.Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
-        self._summary(iteration, [tf.Summary.Value(tag='Generated_Images', image=image)])
+        self._image(iteration, 'Generated_Images', picture.shape, content)
+
+    def nearest(self, iteration, picture):
+        """Save a sheet of generated pictures over the real ones nearest to them, uint8 [height, width, 3]."""
+        def write():
+            folder = self._run.generated_images / NEAREST
+            folder.mkdir(exist_ok=True)
+            save_image(folder / f'{iteration:07d}.png', picture)
+        self._attempt('pictures', write)
+        self._image(iteration, 'Nearest_Pictures', picture.shape, png(picture))
+
+    def advise(self, iteration, sentence):
+        """Say what a lasting pattern means, here and in TensorBoard's text tab."""
+        self.say(f'\nIteration {iteration}: {sentence}\n')
+        self.text(iteration, sentence)
+
+    def text(self, iteration, sentence):
+        """Record a sentence for TensorBoard's text tab."""
+        plugin = tf.SummaryMetadata(plugin_data=tf.SummaryMetadata.PluginData(plugin_name='text'))
+        self._summary(iteration, [tf.Summary.Value(tag='Advice', metadata=plugin,
+                                                   tensor=tf.make_tensor_proto(sentence, tf.string))])
 
     def real_images(self, pictures):
         """Save a sheet of what the network is shown, evenly taken from the data set, uint8 [n, size, size, 3]."""
@@ -109,6 +128,10 @@ class Monitor:
         # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
         first = start + 1 if start else 0
         self._record(tf.Event(session_log=tf.SessionLog(status=tf.SessionLog.START), step=first))
+
+    def _image(self, iteration, tag, shape, content):
+        image = tf.Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=content)
+        self._summary(iteration, [tf.Summary.Value(tag=tag, image=image)])
 
     def _summary(self, iteration, values):
         self._record(tf.Event(step=iteration, summary=tf.Summary(value=values)))
@@ -138,4 +161,13 @@ def grid_path(run, iteration):
 
 def grid_paths(run):
     """The sample grids of a run, in order."""
-    return sorted(path for path in run.generated_images.glob('*.png') if re.fullmatch(r'\d{7,}', path.stem))
+    return _numbered(run.generated_images)
+
+
+def nearest_paths(run):
+    """The sheets of nearest pictures of a run, in order."""
+    return _numbered(run.generated_images / NEAREST)
+
+
+def _numbered(folder):
+    return sorted(path for path in folder.glob('*.png') if re.fullmatch(r'\d{7,}', path.stem))

@@ -107,9 +107,9 @@ def find_run(results_path, dataset_chosen, run):
     return chosen
 
 
-def checkpoint_iterations(folder):
-    """The iterations that have a checkpoint in a folder, lowest first."""
-    matches = (re.fullmatch(r'train-(\d+)\.index', path.name) for path in Path(folder).glob('train-*.index'))
+def checkpoint_iterations(folder, kind='train'):
+    """The iterations that have a checkpoint of a kind, 'train' or 'best', in a folder, lowest first."""
+    matches = (re.fullmatch(rf'{kind}-(\d+)\.index', path.name) for path in Path(folder).glob(f'{kind}-*.index'))
     return sorted(int(match[1]) for match in matches if match)
 
 
@@ -123,11 +123,16 @@ def how_to_go_on(folder, change=''):
     iterations = checkpoint_iterations(folder)
     if not iterations:
         return 'Nothing was saved before.'
+    words = ['RESUME=True', f'RUN={folder.parent}']
+    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
+            f'`{command(words, [change] if change else [])}`.')
+
+
+def command(before, after=()):
+    """The command that does what this process does, with some NAME=value more."""
     # What this process was given on its command line stands in no file, and would be lost with it.
     given = [word for word in sys.argv[1:] if re.match(r'(?!LOAD|RESUME|RUN)[A-Z][A-Z_0-9]*=', word)]
-    words = ['RESUME=True', f'RUN={folder.parent}', *given, *([change] if change else [])]
-    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
-            f'`python main.py {shlex.join(words)}`.')
+    return f'python main.py {shlex.join([*before, *given, *after])}'
 
 
 def write_options(run, options):

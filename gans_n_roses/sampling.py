@@ -7,25 +7,29 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from gans_n_roses.checkpoints import read_newest
+from gans_n_roses.data import load_dataset
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.images import merge, save_gif, save_image
+from gans_n_roses.measuring import COPY_SHEET, beside_nearest, fixed_batches
+from gans_n_roses.metrics import look_at, measure
 from gans_n_roses.noise import draw_z, walk
+from gans_n_roses.restoring import read_newest
 from gans_n_roses.results import TIMESTAMP, find_run, read_options
 from gans_n_roses.saved_generator import export, make_rose, open_generator
-from gans_n_roses.settings import sample_kinds
+from gans_n_roses.settings import names_in
 
 GRID_PIXELS = 2**26  # the largest grid: 16,384 roses at 64 pixels, 192 MB
 GIF_MILLISECONDS = 50
 
 
 def sample(settings):
-    """Make roses with the newest checkpoint of a run. What makes the model comes from the checkpoint.
+    """Make roses with the newest or the best checkpoint of a run. What makes the model comes from the checkpoint.
 
     Args:
-      settings: Settings; reads results_path, dataset_chosen, run, seed, n_samples, sample_as, n_frames, export.
+      settings: Settings; reads results_path, dataset_chosen, run, checkpoint, seed, n_samples, sample_as, n_frames and
+        export.
     Returns:
-      list of Paths made: a grid, a folder of single roses, an animation, a SavedModel.
+      list of Paths made: a grid, a folder of roses, an animation, a sheet of nearest pictures, a SavedModel.
     Raises:
       BadInput: no such run, no whole checkpoint, or a number of roses that does not suit SAMPLE_AS.
       RunFailed: the disk is full, or the run's folder cannot be written.
@@ -33,15 +37,16 @@ def sample(settings):
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
     if run.options.exists():  # a run of the article's own code has none
         read_options(run)
-    iteration, values = read_newest(run.saved_models)
-    checkpoint = run.saved_models / f'train-{iteration}'
+    kind = 'best' if settings.checkpoint == 'best' else 'train'
+    iteration, values = read_newest(run.saved_models, kind)
+    checkpoint = run.saved_models / f'{kind}-{iteration}'
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     print(f'Model  {checkpoint}\nSEED   {seed}', flush=True)
     try:
         run.generated_images.mkdir(exist_ok=True)
         with open_generator(values, checkpoint) as saved:
-            made = [MAKERS[kind](saved, seed, settings, run.generated_images)
-                    for kind in dict.fromkeys(sample_kinds(settings.sample_as))]
+            made = [MAKERS[kind](saved, seed, settings, run)
+                    for kind in dict.fromkeys(names_in(settings.sample_as))]
             if settings.export:
                 made.append(export(saved, run.path / 'Exported_Model' / checkpoint.name))
     except (OSError, tf.errors.OpError) as problem:
@@ -52,40 +57,60 @@ def sample(settings):
     return made
 
 
-def make_grid(saved, seed, settings, folder):
+def make_grid(saved, seed, settings, run):
     """Write all roses as one picture, rose k from seed + k; returns its path."""
     most = GRID_PIXELS // saved.image_size**2
     if settings.n_samples > most:
         raise BadInput(f'N_SAMPLES is {settings.n_samples}, but a grid holds at most {most} roses of '
                        f"{saved.image_size} pixels: lower N_SAMPLES, or set SAMPLE_AS = 'images'.")
     roses = np.stack([make_rose(saved, draw_z(seed + k, saved.z_dim)) for k in _progress(settings.n_samples)])
-    path = _fresh(folder / f'Trained_model_image_{_now()}', '.png')
+    path = _fresh(run.generated_images / f'Trained_model_image_{_now()}', '.png')
     save_image(path, merge(roses))
     return path
 
 
-def make_images(saved, seed, settings, folder):
+def make_images(saved, seed, settings, run):
     """Write each rose as a file named by its own seed, which makes it again alone; returns their folder."""
-    path = _fresh(folder / f'Trained_model_images_{_now()}')
+    path = _fresh(run.generated_images / f'Trained_model_images_{_now()}')
     path.mkdir()
     for k in _progress(settings.n_samples):
         save_image(path / f'seed_{seed + k:010d}.png', make_rose(saved, draw_z(seed + k, saved.z_dim)))
     return path
 
 
-def make_interpolation(saved, seed, settings, folder):
+def make_interpolation(saved, seed, settings, run):
     """Write a looping animation that walks from rose to rose and back to the first; returns its path."""
     if not 2 <= settings.n_samples <= settings.n_frames:
         raise BadInput(f'N_SAMPLES is {settings.n_samples}, but an interpolation walks between at least 2 roses and '
                        f'at most N_FRAMES = {settings.n_frames}: change one of the two.')
     corners = np.stack([draw_z(seed + k, saved.z_dim) for k in range(settings.n_samples)])
     points = walk(corners, settings.n_frames)
-    path = _fresh(folder / f'Trained_model_interpolation_{_now()}', '.gif')
+    path = _fresh(run.generated_images / f'Trained_model_interpolation_{_now()}', '.gif')
     save_gif(path, (make_rose(saved, points[k]) for k in _progress(settings.n_frames)), GIF_MILLISECONDS)
     return path
 
 
-MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation}
+def make_measures(saved, seed, settings, run):
+    """Print how good, how varied and how copied the model's roses are; returns the sheet of nearest pictures.
+
+    Measured on 256 roses from fixed z, beside the pictures that the run was trained on.
+    """
+    path = read_options(run)['settings']['DATASET_PATH'] if run.options.exists() else settings.dataset_path
+    pictures = load_dataset(path, saved.image_size)
+    real = look_at(pictures)
+    roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
+    print(f'Measured beside the {len(pictures)} pictures in {path}:')
+    for name, value in measure(real, np.concatenate(roses)).items():
+        print(f'  {name:<24}{value:8.2f}')
+    shown = range(min(settings.n_samples, COPY_SHEET))
+    sheet = beside_nearest(real, pictures, np.stack([make_rose(saved, draw_z(seed + k, saved.z_dim)) for k in shown]))
+    target = _fresh(run.generated_images / f'Trained_model_nearest_{_now()}', '.png')
+    save_image(target, sheet)
+    return target
+
+
+MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation,
+          'measures': make_measures}
 
 
 def _progress(count):

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from gans_n_roses.checkpoints import restore
 from gans_n_roses.errors import BadInput
 from gans_n_roses.models import BASE_SIZE, generator
 from gans_n_roses.ops import batch_norm
+from gans_n_roses.restoring import restore
 from gans_n_roses.session import open_session
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long

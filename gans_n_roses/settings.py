@@ -13,7 +13,9 @@ from typing import NamedTuple
 from gans_n_roses.errors import BadInput
 
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
-SAMPLE_KINDS = ('grid', 'images', 'interpolation')
+SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures')
+AUGMENT_KINDS = ('color', 'translation', 'cutout')
+CHECKPOINTS = ('latest', 'best')
 PRECISIONS = ('float32', 'bfloat16', 'auto')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
 
@@ -43,6 +45,16 @@ def _text():
     return _setting((str,), 'text that is not empty', lambda value: value.strip() != '')
 
 
+def _one_of(values):
+    return _setting((type(values[0]),), 'one of ' + ', '.join(map(repr, values)), lambda value: value in values)
+
+
+def _several(names, none=''):
+    listed = ', '.join(map(repr, names))
+    return _setting((str,), f'{none}{listed}, or several of them with commas between',
+                    lambda value: set(names_in(value)) <= set(names) and bool(value or none))
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Every constant of mission_control.py, in lower case; checked, and never changed.
@@ -54,27 +66,27 @@ class Settings:
     load: bool = _switch()
     resume: bool = _switch()
     run: str = _text()
+    checkpoint: str = _one_of(CHECKPOINTS)
     dataset_path: str = _text()
     dataset_chosen: str = _setting(
         (str,), "a name of letters, digits, '_', '-' and '.' that makes a folder on any system",
         lambda value: re.fullmatch(r'\w[\w.-]*(?<!\.)', value) is not None)
-    image_size: int = _setting(
-        (int,), 'one of ' + ', '.join(map(str, IMAGE_SIZES)), lambda value: value in IMAGE_SIZES)
+    image_size: int = _one_of(IMAGE_SIZES)
     results_path: str = _text()
     n_iterations: int = _whole(1)
     batch_size: int = _whole(1)
     learning_rate: float = _setting((float, int), 'a number above 0 and up to 1', lambda value: 0 < value <= 1)
     beta_1: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
     z_dim: int = _whole(1)
-    precision: str = _setting((str,), f'one of {", ".join(PRECISIONS)}', lambda value: value in PRECISIONS)
+    mirror: bool = _switch()
+    augment: str = _several(AUGMENT_KINDS, "'' for none, or ")
     ema_decay: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
+    precision: str = _one_of(PRECISIONS)
     seed: int | None = _setting(
         (int, type(None)), 'None or a whole number from 0 to 4294967295',
         lambda value: value is None or 0 <= value < 2**32)
     n_samples: int = _whole(1)
-    sample_as: str = _setting(
-        (str,), "'grid', 'images', 'interpolation', or several of them with commas between",
-        lambda value: sample_kinds(value) and set(sample_kinds(value)) <= set(SAMPLE_KINDS))
+    sample_as: str = _several(SAMPLE_KINDS)
     n_frames: int = _whole(2)
     export: bool = _switch()
     scalars_every: int = _whole(1)
@@ -83,6 +95,7 @@ class Settings:
     grid_every_later: int = _whole(1)
     checkpoint_every: int = _whole(1)
     checkpoints_kept: int = _whole(1)
+    measure_every: int = _whole(1)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -97,9 +110,9 @@ class Settings:
         return {name.upper(): value for name, value in dataclasses.asdict(self).items()}
 
 
-def sample_kinds(sample_as):
-    """The kinds named in SAMPLE_AS, e.g. 'grid, images' → ['grid', 'images']."""
-    return [kind.strip() for kind in sample_as.split(',')]
+def names_in(text):
+    """The names in a setting that takes several, e.g. 'grid, images' → ['grid', 'images']; '' has none."""
+    return [name.strip() for name in text.split(',')] if text else []
 
 
 def settings_from(values, source):
@@ -158,25 +171,6 @@ def read_settings(path, arguments=()):
         raise BadInput('LOAD and RESUME are both True, but a run either makes roses or goes on training: '
                        'set one of them to False.')
     return settings
-
-
-def describe(path):
-    """Every setting with its value and comment, as mission_control.py has them under its headings."""
-    try:
-        source = path.read_text(encoding='utf-8')
-        constants = {node.end_lineno: node for node in ast.parse(source).body
-                     if isinstance(node, ast.Assign | ast.AnnAssign)}
-    except (OSError, ValueError, SyntaxError) as problem:
-        raise BadInput(f'{path} cannot be read: {problem}.') from None
-    lines = []
-    for number, line in enumerate(source.splitlines(), start=1):
-        if number in constants:
-            code, comment = line[:constants[number].end_col_offset], line[constants[number].end_col_offset:]
-            lines.append(f'  {code:<36}{comment.lstrip(" #")}')
-        elif line.startswith('# '):
-            lines.append(f'\n{line[2:]}')
-    return ('usage: python main.py [NAME=value ...]\n\n'
-            f'The settings, kept in {path.name}; NAME=value changes one for this run:\n' + '\n'.join(lines))
 
 
 def _parse(argument, known):

@@ -9,21 +9,16 @@ from importlib import metadata
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.checkpoints import (
-    RunState,
-    build_save,
-    read_newest,
-    restore_run,
-    save_checkpoint,
-    set_aside_later,
-)
+from gans_n_roses.checkpoints import RunState, build_save, save_checkpoint
 from gans_n_roses.data import next_batch, read_folder
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed
 from gans_n_roses.files import hold
 from gans_n_roses.graph import build_graph
 from gans_n_roses.introduction import introduce
-from gans_n_roses.monitor import Monitor, grid_paths
+from gans_n_roses.measuring import Measurements
+from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
 from gans_n_roses.precision import choose_precision
+from gans_n_roses.restoring import read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
 from gans_n_roses.resuming import OF_NOW, OF_THE_RUN, settle
 from gans_n_roses.session import open_session
@@ -81,13 +76,14 @@ def train(settings):
             if not options:
                 monitor.graph(graph, _what_makes_it(settings))
                 monitor.real_images(dataset.images)
-            _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, stop)
+            measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor)
+            _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements, stop)
             monitor.animation()
     print(f"Done: {run.path}\nMake roses with it: python main.py LOAD=True RUN='{run.path}'")
     return run
 
 
-def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor, stop):
+def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor, measurements, stop):
     """Train from iteration `start` to the last, or until `stop` is requested."""
     def show_grid(iteration):
         monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
@@ -99,11 +95,12 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
         show_grid(0)
         save(0)
     for iteration in range(start + 1, settings.n_iterations + 1):
-        images = next_batch(pictures, settings.batch_size, state.rng)
+        images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
         z = state.rng.uniform(-1, 1, [settings.batch_size, settings.z_dim]).astype(np.float32)
         _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
-        _check_finite(scalars, iteration, settings, run)
+        _check_finite(scalars, iteration, settings, run, monitor)
         monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
+        measurements.watch(iteration, scalars)
 
         last, stopped = iteration == settings.n_iterations, stop.requested
         if iteration % settings.scalars_every == 0 or last:
@@ -112,6 +109,8 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
             show_grid(iteration)
         if iteration % settings.checkpoint_every == 0 or last or stopped:
             save(iteration)
+        if iteration % settings.measure_every == 0 or last:
+            measurements.take(iteration, state)
         if stopped and not last:
             raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)
 
@@ -154,7 +153,7 @@ def _go_on(session, run, settings):
     state = restore_run(session, values, run.saved_models / f'train-{iteration}')
     try:
         set_aside_later(run.saved_models, iteration)
-        for path in grid_paths(run):  # of iterations that will be made again
+        for path in (*grid_paths(run), *nearest_paths(run)):  # of iterations that will be made again
             if int(path.stem) > iteration:
                 path.unlink()
     except OSError as problem:
@@ -162,12 +161,14 @@ def _go_on(session, run, settings):
     return iteration, state
 
 
-def _check_finite(scalars, iteration, settings, run):
+def _check_finite(scalars, iteration, settings, run, monitor):
     for name in ('Discriminator_Loss', 'Generator_Loss'):
         if not np.isfinite(scalars[name]):
             lower = f'LEARNING_RATE={settings.learning_rate / 2:g}'
-            raise RunFailed(f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
-                            f'lower LEARNING_RATE may hold it. {how_to_go_on(run.saved_models, lower)}')
+            sentence = (f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
+                        f'lower LEARNING_RATE may hold it. {how_to_go_on(run.saved_models, lower)}')
+            monitor.text(iteration, sentence)
+            raise RunFailed(sentence)
 
 
 def _record_options(run, options, settings, dataset, iteration):

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from gans_n_roses import data
-from gans_n_roses.data import Dataset, list_files, load_dataset, next_batch, read_folder, summary, to_float
+from gans_n_roses.data import Dataset, list_files, load_dataset, next_batch, read_folder, to_float
 from gans_n_roses.errors import BadInput
+from gans_n_roses.introduction import summary
 
 REPO = Path(__file__).resolve().parent.parent
 ROSES_67 = REPO.parent / 'shared' / 'data' / 'roses_67'

@@ -31,7 +31,8 @@ FORMAT_1 = Path(__file__).with_name('format_1')
 DEADLINE_S = 240
 ENDLESS = 1_000_000  # iterations: such a run is stopped by the test
 TINY = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_SAMPLES': 4, 'EMA_DECAY': 0.99, 'SEED': 3,
-        'SCALARS_EVERY': 1, 'GRID_EVERY': 5, 'CHECKPOINT_EVERY': 10}
+        'SCALARS_EVERY': 1, 'GRID_EVERY': 5, 'CHECKPOINT_EVERY': 10, 'MEASURE_EVERY': 15, 'MIRROR': True,
+        'AUGMENT': 'color,translation,cutout'}
 
 
 class Ended(NamedTuple):
@@ -186,7 +187,7 @@ def assert_same_state(run, other, iteration):
 
 def pictures_of(run):
     """Name → bytes of the grids and training.gif."""
-    return {path.name: path.read_bytes() for path in run.generated_images.iterdir()}
+    return {path.name: path.read_bytes() for path in run.generated_images.rglob('*.*')}
 
 
 def curves(run):
@@ -303,7 +304,7 @@ def test_checkpoint_holds_all_state(tiny, half):
         build_graph(settings)
         variables = {variable.op.name: variable for variable in tf.global_variables()}
     saved = read_checkpoint(half, 20)
-    assert saved.keys() == variables.keys() | {f'run_state/{field}' for field in RunState._fields}
+    assert saved.keys() == variables.keys() | {f'run_state/{field}' for field in (*RunState._fields, 'score')}
     for name, variable in variables.items():
         assert (saved[name].shape, saved[name].dtype) == (variable.shape, variable.dtype.base_dtype), name
 
@@ -505,7 +506,7 @@ def test_run_of_format_1_goes_on(launcher, old_run, tiny, tmp_path):
     assert 'Z_DIM: the run has 2, ' in ended.text
     assert checkpoint_iterations(old_run.saved_models) == [3, 4]
     after = read_checkpoint(old_run, 4)
-    assert after.keys() == before.keys()
+    assert after.keys() == before.keys() | {'run_state/score'}
     assert after['global_step'] == 4
     assert np.array_equal(after['run_state/grid_z'], before['run_state/grid_z'])
     # Weights and Adam's moments went on from those saved: v = beta_2 v + (1 - beta_2) g², with beta_2 = 0.999.

@@ -42,8 +42,9 @@ def test_run_folder_holds_what_it_promises(trained):
     assert sorted(path.name for path in run.glob('[!.]*')) == [
         'Generated_Images', 'Saved_Models', 'Tensorboard', 'options.json']
     assert sorted(path.name for path in (run / 'Generated_Images').iterdir()) == [
-        '0000000.png', '0000010.png', '0000020.png', '0000025.png', 'real_images.png', 'training.gif']
-    assert {path.name for path in (run / 'Saved_Models').iterdir()} == {
+        '0000000.png', '0000010.png', '0000020.png', '0000025.png', 'nearest', 'real_images.png', 'training.gif']
+    assert [path.name for path in (run / 'Generated_Images' / 'nearest').iterdir()] == ['0000025.png']
+    assert {path.name for path in (run / 'Saved_Models').iterdir() if not path.name.startswith('best-25.')} == {
         'checkpoint', *(f'train-{k}.{part}' for k in (20, 25) for part in ('index', 'data-00000-of-00001'))}
 
 
@@ -74,9 +75,11 @@ def test_tensorboard_reads_scalars_images_graph_and_hparams(trained):
     tags = events.Tags()
     assert set(tags['scalars']) == {
         'Discriminator_Loss', 'Discriminator_Loss_Real', 'Discriminator_Loss_Fake', 'Generator_Loss',
-        'Discriminator_Accuracy_Real', 'Discriminator_Accuracy_Fake', 'D_of_x', 'D_of_G_of_z'}
+        'Discriminator_Accuracy_Real', 'Discriminator_Accuracy_Fake', 'D_of_x', 'D_of_G_of_z',
+        *(f'Measures/{name}' for name in ('Copying', 'Copies', 'Sliced_Wasserstein', 'Sliced_Wasserstein_16',
+                                          'Diversity_Generated', 'Diversity_Real'))}
     assert [event.step for event in events.Scalars('Generator_Loss')] == [5, 10, 15, 20, 25]
-    assert tags['images'] == ['Generated_Images'] and tags['graph']
+    assert tags['images'] == ['Generated_Images', 'Nearest_Pictures'] and tags['graph']
     hparams = events.SummaryMetadata('_hparams_/session_start_info').plugin_data
     assert b'LEARNING_RATE' in hparams.content
 

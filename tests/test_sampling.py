@@ -9,10 +9,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from gans_n_roses.checkpoints import read_newest, restore
 from gans_n_roses.errors import BadInput
 from gans_n_roses.models import discriminator, generator
 from gans_n_roses.noise import draw_z
+from gans_n_roses.restoring import read_newest, restore
 from gans_n_roses.results import RunFolder
 from gans_n_roses.sampling import sample
 from gans_n_roses.saved_generator import open_generator
@@ -173,3 +173,26 @@ def test_article_checkpoint_gives_the_article_pictures_with_batch_statistics(art
 def test_run_takes_the_path_of_an_article_run_or_of_its_checkpoints(article_run, make_settings, inside):
     [grid] = sample(make_settings(load=True, run=str(article_run[0] / inside), n_samples=4))
     assert Image.open(grid).size == (128, 128)
+
+
+def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
+    settings, run = trained
+    values = read_newest(run.saved_models)[1]
+    for kind in ('index', 'data-00000-of-00001'):  # the model's best is its last, under another name
+        (run.saved_models / f'best-40.{kind}').write_bytes((run.saved_models / f'train-30.{kind}').read_bytes())
+    assert read_newest(run.saved_models, 'best')[1].keys() == values.keys()
+    sample(dataclasses.replace(settings, checkpoint='best', n_samples=1))
+    assert 'best-40' in capsys.readouterr().out
+    for path in run.saved_models.glob('best-*'):
+        path.unlink()
+    with pytest.raises(BadInput, match="CHECKPOINT = 'latest'"):
+        sample(dataclasses.replace(settings, checkpoint='best', n_samples=1))
+
+
+def test_measures_are_printed_and_the_nearest_pictures_shown(trained, capsys):
+    settings, _ = trained
+    [sheet] = sample(dataclasses.replace(settings, sample_as='measures', n_samples=4))
+    shown = capsys.readouterr().out
+    for name in ('Copying', 'Copies', 'Sliced_Wasserstein_16', 'Diversity_Generated', '6 pictures'):
+        assert name in shown
+    assert Image.open(sheet).size == (2 * 16, 2 * 32)

@@ -8,7 +8,8 @@ from conftest import REPO
 
 import main
 from gans_n_roses.errors import BadInput
-from gans_n_roses.settings import Settings, describe, read_settings, sample_kinds
+from gans_n_roses.settings import Settings, names_in, read_settings
+from gans_n_roses.usage import describe
 
 SHIPPED = REPO / 'mission_control.py'
 NAMES = [field.name.upper() for field in dataclasses.fields(Settings)]
@@ -27,6 +28,9 @@ VALUES = {
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE,
+    'mirror': SWITCH, 'checkpoint': (['latest', 'best'], ['', 'Best', 'newest', 1, None, True]),
+    'augment': (['', 'color', 'color,translation,cutout', ' cutout , color '],
+                [',', 'color,', 'colour', 'color;cutout', 'Color', ' ', None, 3, True, ['color']]),
     'precision': (['float32', 'bfloat16', 'auto'], ['', 'float16', 'Auto', 32, None, True]),
     'seed': ([None, 0, 4294967295], [-1, 4294967296, 1.0, '1', True, NAN]),
     'n_samples': COUNT,
@@ -35,7 +39,7 @@ VALUES = {
     'n_frames': ([2, 500], [1, 0, -2, 2.0, '2', None, True]),
     'export': SWITCH, 'scalars_every': COUNT, 'grid_every': COUNT,
     'grid_later_from': ([0, 5], [-1, 2.0, '2', None, False]),
-    'grid_every_later': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT,
+    'grid_every_later': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT, 'measure_every': COUNT,
 }
 
 
@@ -116,16 +120,19 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'run': 'text', 'dataset_path': 'text', 'results_path': 'text',
         'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
-        'precision': 'float32, bfloat16, auto',
+        'mirror': 'True or False', 'checkpoint': "'latest', 'best'",
+            'augment': "'' for none, or 'color', 'translation', 'cutout'",
+            'precision': "'float32', 'bfloat16', 'auto'",
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'grid_later_from': 'whole number of at least 0',
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
 
 
-def test_sample_kinds_are_split_at_commas():
-    assert sample_kinds('grid') == ['grid']
-    assert sample_kinds(' images , grid') == ['images', 'grid']
+def test_names_are_split_at_commas():
+    assert names_in('') == []
+    assert names_in('grid') == ['grid']
+    assert names_in(' images , grid') == ['images', 'grid']
 
 
 # The file

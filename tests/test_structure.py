@@ -15,16 +15,18 @@ MODULES = sorted(path.stem for path in FILES if path.stem != '__init__')
 LAYERS = [
     ['main'],
     ['training', 'sampling'],
+    ['measuring'],
     ['saved_generator', 'graph', 'monitor', 'introduction', 'resuming'],
+    ['restoring'],
     ['checkpoints'],
     ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'metrics', 'download'],
     ['session'],
-    ['ops', 'settings', 'files', 'quiet'],
+    ['ops', 'settings', 'usage', 'advice', 'files', 'quiet'],
     ['errors'],
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-WITHOUT_TENSORFLOW = ['data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'quiet', 'results',
-                      'resuming', 'settings', 'stopping']
+WITHOUT_TENSORFLOW = ['advice', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'quiet', 'results',
+                      'resuming', 'settings', 'stopping', 'usage']
 
 
 def parse(path):

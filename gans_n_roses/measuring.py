@@ -1,0 +1,88 @@
+"""Measures a run while it trains: copying, quality, variety; keeps the best checkpoint."""
+
+import numpy as np
+
+from gans_n_roses.advice import COPIES_ALLOWED, Adviser
+from gans_n_roses.checkpoints import save_best
+from gans_n_roses.images import pairs, to_uint8
+from gans_n_roses.metrics import look_at, measure, nearest
+from gans_n_roses.restoring import best_score
+
+MEASURED = 256  # generated pictures, beside those of the sample grid
+AT_ONCE = 64  # bounds the memory
+COPY_SHEET = 48  # generated pictures on a sheet beside their nearest real ones
+
+
+class Measurements:
+    """What is measured every MEASURE_EVERY iterations, always on the same z.
+
+    Args:
+      session: tf.Session.
+      gan: GanGraph.
+      save_ops: SaveOps.
+      pictures: uint8 [n, size, size, 3], the real ones.
+      settings: Settings.
+      run: RunFolder.
+      monitor: Monitor.
+    """
+
+    def __init__(self, session, gan, save_ops, pictures, settings, run, monitor):
+        self._session, self._gan, self._save_ops = session, gan, save_ops
+        self._pictures, self._run, self._monitor = pictures, run, monitor
+        self._adviser = Adviser(settings)
+        self._z = fixed_batches(settings.z_dim)
+        self._best = best_score(run.saved_models)
+        self._real = None
+
+    def watch(self, iteration, scalars):
+        """Say what the scalars of an iteration mean, if they have meant it for long."""
+        self._advise(iteration, self._adviser.watch_training(scalars))
+
+    def take(self, iteration, state):
+        """Measure, show the nearest pictures, and keep the checkpoint if it is the best so far.
+
+        Args:
+          iteration: how many iterations were made.
+          state: RunState.
+        Raises:
+          RunFailed: the best checkpoint cannot be saved.
+        """
+        if self._real is None:  # here: it takes a second, in which training could have begun
+            self._real = look_at(self._pictures)
+        grid, *others = (to_uint8(self._session.run(self._gan.samples, {self._gan.sample_z: z}))
+                         for z in (state.grid_z, *self._z))
+        measures = measure(self._real, np.concatenate([grid, *others]))
+        self._monitor.scalars(iteration, {f'Measures/{name}': value for name, value in measures.items()})
+        self._monitor.nearest(iteration, beside_nearest(self._real, self._pictures, grid[:COPY_SHEET]))
+        self._advise(iteration, self._adviser.watch_measures(iteration, measures))
+        score = measures['Sliced_Wasserstein']
+        if score < self._best and measures['Copies'] <= COPIES_ALLOWED:
+            save_best(self._session, self._save_ops, self._run.saved_models, iteration, state, score)
+            self._best = score
+
+    def _advise(self, iteration, sentences):
+        for sentence in sentences:
+            self._monitor.advise(iteration, sentence)
+
+
+def fixed_batches(z_dim):
+    """The z that models are measured on, the same in every run: list of float32 [AT_ONCE, z_dim], MEASURED in all."""
+    z = np.random.RandomState(0).uniform(-1, 1, [MEASURED, z_dim]).astype(np.float32)
+    return np.split(z, MEASURED // AT_ONCE)
+
+
+def beside_nearest(real, pictures, fakes):
+    """Each generated picture over the real one that is most like it, the most alike pair first.
+
+    Args:
+      real: Real.
+      pictures: uint8 [n, size, size, 3], those that `real` was made of.
+      fakes: uint8 [m, size, size, 3].
+    Returns:
+      uint8 [height, width, 3].
+    """
+    rows, ratios = nearest(real, fakes)
+    found = np.stack([pictures[row] if row < len(pictures) else pictures[row - len(pictures), :, ::-1]
+                      for row in rows])
+    order = np.argsort(ratios)
+    return pairs(fakes[order], found[order])
