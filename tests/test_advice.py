@@ -60,7 +60,8 @@ def test_nobody_is_told_to_switch_on_what_is_on():
 
 @pytest.mark.parametrize(('copies', 'told'), [
     ([0.0, 0.02, 0.01, 0.03], []), ([0.3, 0.2, 0.05, 0.0], []), ([0.02, 0.12, 0.2, 0.3], [2]),
-    ([0.05, 0.2, 0.05, 0.2], []), ([0.2, 0.3, 0.25, 0.3], [1])], ids=['none', 'falling', 'rising', 'now and then', 'told once'])
+    ([0.05, 0.2, 0.05, 0.2], []), ([0.2, 0.3, 0.25, 0.3], [1])],
+    ids=['none', 'falling', 'rising', 'now and then', 'told once'])
 def test_copies_are_told_when_they_last(copies, told):
     lines = told_of_measures(copies, [60] * 4)
     assert [k for k, sentences in enumerate(lines) if sentences] == told
