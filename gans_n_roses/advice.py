@@ -38,9 +38,9 @@ class Adviser:
         """
         self._accuracies.append(
             (scalars['Discriminator_Accuracy_Real'] + scalars['Discriminator_Accuracy_Fake']) / 2)
-        mean = sum(self._accuracies) / WINDOW
+        mean = sum(self._accuracies) / len(self._accuracies)
         return self._rule(
-            'overfitting', mean > RIGHT_ON_NEARLY_ALL, mean < NO_LONGER,
+            'overfitting', len(self._accuracies) == WINDOW and mean > RIGHT_ON_NEARLY_ALL, mean < NO_LONGER,
             f'For {WINDOW} iterations the discriminator was right on {mean:.0%}: it knows the pictures by heart, and '
             f'the generator learns little from it. To change that, {self._remedy}.')
 

@@ -109,7 +109,7 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
             show_grid(iteration)
         if iteration % settings.measure_every == 0 or last:
             measurements.take(iteration, state)
-        if iteration % settings.checkpoint_every == 0 or last or stopped:  # last, so that what a kill cuts off is redone
+        if iteration % settings.checkpoint_every == 0 or last or stopped:  # last: what a kill cuts off is redone
             save(iteration)
         if stopped and not last:
             raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)
