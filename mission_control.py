@@ -25,7 +25,7 @@ PRECISION = 'float32'  # 'bfloat16' halves the time where the processor has it; 
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
 # Few pictures: remedies against learning them by heart, off in the article
-MIRROR = False  # True turns every other picture left to right
+MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
 

@@ -11,19 +11,20 @@ NO_LONGER = 0.85
 # Of photographs that were never shown, 1 to 9 % pass for copies (9 % where pictures repeat each other).
 COPIES_ALLOWED = 0.1
 VARIETY_WANTED = 0.5  # of the real pictures' own
-EVERY_REMEDY = "MIRROR = True and AUGMENT = 'color,translation,cutout'"
+MIRROR, AUGMENT = 'MIRROR = True', "AUGMENT = 'color,translation,cutout'"
 
 
 class Adviser:
-    """Watches the figures of one run; each piece of advice is given once, and again only after its cause was gone.
+    """Watches the figures of one run; each piece of advice is given once, and again after its cause was gone or the run
+    was resumed.
 
     Args:
       settings: Settings; reads mirror and augment, so that nobody is told to switch on what is on.
     """
 
     def __init__(self, settings):
-        self._remedy = (f'switch on {EVERY_REMEDY}' if not (settings.mirror and settings.augment)
-                        else 'add pictures, or stop here')
+        off = [remedy for remedy, on in ((MIRROR, settings.mirror), (AUGMENT, settings.augment)) if not on]
+        self._remedy = f'switch on {" and ".join(off)}' if off else 'add pictures, or stop here'
         self._accuracies = deque(maxlen=WINDOW)
         self._measures = deque(maxlen=2)
         self._said = set()
@@ -44,12 +45,13 @@ class Adviser:
             f'For {WINDOW} iterations the discriminator was right on {mean:.0%}: it knows the pictures by heart, and '
             f'the generator learns little from it. To change that, {self._remedy}.')
 
-    def watch_measures(self, iteration, measures):
+    def watch_measures(self, iteration, measures, has_best):
         """Look at one measurement.
 
         Args:
           iteration: when it was made.
           measures: dict with "Copies", "Diversity_Generated" and "Diversity_Real".
+          has_best: whether a best checkpoint, which copies less, is kept.
         Returns:
           list of sentences, mostly empty.
         """
@@ -62,12 +64,14 @@ class Adviser:
         return self._rule(
             'copying', copies, now['Copies'] <= COPIES_ALLOWED,
             f'{now["Copies"]:.0%} of the generated pictures are near copies of real ones, and no longer fewer: '
-            f"training longer will not make new ones. Stop here and take CHECKPOINT = 'best', or {self._remedy}."
+            'training longer will not make new ones. '
+            + ("Stop here and take CHECKPOINT = 'best'; or train anew and " if has_best else 'Train anew and ')
+            + f'{self._remedy}.'
         ) + self._rule(
             'variety', alike, varieties[1] >= VARIETY_WANTED,
             f'The generated pictures are only {varieties[1]:.0%} as varied as the real ones, and not more varied than '
             f'at iteration {self._measures[0][0]}: the generator makes few kinds of picture, whatever z is. '
-            f'Go on from an earlier checkpoint with a lower LEARNING_RATE, or {self._remedy}.')
+            f'Train anew with a lower LEARNING_RATE, or {self._remedy}.')
 
     def _rule(self, name, holds, gone, sentence):
         if gone:

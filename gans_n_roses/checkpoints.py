@@ -78,7 +78,7 @@ def save_best(session, ops, folder, iteration, state, score):
     def delete_others():
         for other in checkpoint_iterations(folder, 'best'):
             if other != iteration:
-                _delete(folder, f'best-{other}')
+                delete(folder, f'best-{other}')
     _save(session, ops, folder, 'best', iteration, state, score, delete_others)
 
 
@@ -111,7 +111,8 @@ def _sync(path):
         os.fsync(file.fileno())
 
 
-def _delete(folder, name):
+def delete(folder, name):
+    """Delete a checkpoint of Saved_Models."""
     for suffix in (INDEX, DATA):  # the index first: what is left is no checkpoint
         (folder / (name + suffix)).unlink(missing_ok=True)
 
@@ -119,7 +120,7 @@ def _delete(folder, name):
 def _delete_older(folder, kept):
     names = [f'train-{iteration}' for iteration in checkpoint_iterations(folder)]
     for name in names[:-kept]:
-        _delete(folder, name)
+        delete(folder, name)
     for data in (*folder.glob(f'train-*{DATA}'), *folder.glob(f'best-*{DATA}')):
         # Of a process that was killed between the two.
         if not (folder / data.name.replace(DATA, INDEX)).exists():

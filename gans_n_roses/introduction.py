@@ -8,6 +8,7 @@ from gans_n_roses.results import command
 from gans_n_roses.session import device_name
 
 FEW_PICTURES = 1000
+VERY_FEW_PICTURES = 300  # measured with 67, which AUGMENT helps, and with 641, which it harms (README, "Few pictures")
 SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
@@ -26,7 +27,7 @@ def introduce(run, settings, dataset, graph, iteration):
     print(f'Runs on      {device_name()}')
     print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
     if len(dataset.images) < FEW_PICTURES:
-        print('             so few are soon learnt by heart' + _remedy(settings))
+        print('             so few are soon learnt by heart' + _remedy(settings, len(dataset.images)))
     print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
     print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
 
@@ -43,12 +44,12 @@ def summary(dataset):
     return [*lines, f'and {more} more'] if more > 0 else lines
 
 
-def _remedy(settings):
-    """The command that switches on what helps, where nothing is on yet."""
+def _remedy(settings, count):
+    """The command that switches on what helps for so many pictures, where nothing is on yet."""
     if settings.mirror or settings.augment or settings.ema_decay:
         return ': README.md, "Few pictures"'
-    recipe = ['MIRROR=True', 'AUGMENT=color,translation,cutout', 'EMA_DECAY=0.999']
-    return f'. What helps: {command(recipe)}'
+    recipe = 'AUGMENT=color,translation,cutout' if count < VERY_FEW_PICTURES else 'BATCH_SIZE=64'
+    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", recipe])}'
 
 
 def network_table(graph):

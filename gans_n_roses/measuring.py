@@ -6,7 +6,6 @@ from gans_n_roses.advice import COPIES_ALLOWED, Adviser
 from gans_n_roses.checkpoints import save_best
 from gans_n_roses.images import pairs, to_uint8
 from gans_n_roses.metrics import look_at, measure, nearest
-from gans_n_roses.restoring import best_score
 
 MEASURED = 256  # generated pictures, beside those of the sample grid
 AT_ONCE = 64  # bounds the memory
@@ -24,14 +23,15 @@ class Measurements:
       settings: Settings.
       run: RunFolder.
       monitor: Monitor.
+      best: score of the best checkpoint so far; infinite if there is none, or it was measured beside other pictures.
     """
 
-    def __init__(self, session, gan, save_ops, pictures, settings, run, monitor):
+    def __init__(self, session, gan, save_ops, pictures, settings, run, monitor, best):
         self._session, self._gan, self._save_ops = session, gan, save_ops
         self._pictures, self._run, self._monitor = pictures, run, monitor
         self._adviser = Adviser(settings)
         self._z = fixed_batches(settings.z_dim)
-        self._best = best_score(run.saved_models)
+        self._best = best
         self._real = None
 
     def watch(self, iteration, scalars):
@@ -47,18 +47,18 @@ class Measurements:
         Raises:
           RunFailed: the best checkpoint cannot be saved.
         """
-        if self._real is None:  # here: it takes a second, in which training could have begun
+        if self._real is None:  # not before: it takes a second or more, in which training could have begun
             self._real = look_at(self._pictures)
         grid, *others = (to_uint8(self._session.run(self._gan.samples, {self._gan.sample_z: z}))
                          for z in (state.grid_z, *self._z))
         measures = measure(self._real, np.concatenate([grid, *others]))
         self._monitor.scalars(iteration, {f'Measures/{name}': value for name, value in measures.items()})
         self._monitor.nearest(iteration, beside_nearest(self._real, self._pictures, grid[:COPY_SHEET]))
-        self._advise(iteration, self._adviser.watch_measures(iteration, measures))
         score = measures['Sliced_Wasserstein']
         if score < self._best and measures['Copies'] <= COPIES_ALLOWED:
             save_best(self._session, self._save_ops, self._run.saved_models, iteration, state, score)
             self._best = score
+        self._advise(iteration, self._adviser.watch_measures(iteration, measures, np.isfinite(self._best)))
 
     def _advise(self, iteration, sentences):
         for sentence in sentences:

@@ -12,7 +12,7 @@ THUMB = 8  # pixels a side of what copies are looked for in
 MOST_REAL = 1024  # pictures that stand for a larger data set where every pair, or every patch, counts
 # A ratio below it is called a copy: of photographs of roses 99 % of disguised copies are, and 1 % of unseen ones.
 COPY = 0.6
-SAME = 1  # grey level of 255: pictures nearer than that are one picture, an exact duplicate or a mirrored one
+SAME = 1  # grey level of 255: pictures nearer than that are duplicates
 CHUNK = 64  # pictures compared to all real ones at a time: bounds the memory
 SMALLEST = 16  # pixels a side of the pyramid's coarsest level
 PATCH = 7
@@ -40,7 +40,7 @@ def look_at(pictures):
     upright = _thumbs(pictures)
     mirrored = upright.reshape(-1, THUMB, THUMB, 3)[:, :, ::-1].reshape(upright.shape)
     thumbs = np.concatenate([upright, mirrored])
-    _, distances = _nearest(upright[rows], thumbs, SAME)
+    _, distances = _nearest(upright[rows], thumbs, own=rows)
     known = distances[np.isfinite(distances)]
     return Real(thumbs, float(np.median(known)) if len(known) else SAME, diversity(pictures[rows]),
                 _projected_patches(pictures[rows]))
@@ -92,7 +92,7 @@ def nearest(real, fakes):
 
 def diversity(pictures):
     """How far apart two pictures are on average, as thumbnails; in grey levels of 255. 0: all are the same."""
-    thumbs = _thumbs(pictures)
+    thumbs = _thumbs(pictures[:MOST_REAL])
     return float(_distances(thumbs, thumbs).sum() / max(len(thumbs) * (len(thumbs) - 1), 1))
 
 
@@ -118,13 +118,21 @@ def _thumbs(pictures):
     return thumbs - thumbs.mean(1, keepdims=True)
 
 
-def _nearest(a, b, least=0):
-    """For each row of a the nearest of b that is not nearer than `least`: (rows int [n], distances float [n])."""
+def _nearest(a, b, own=None):
+    """For each row of a the nearest of b: (rows int [n], distances float [n]).
+
+    Where `own` says which picture each row of a is, b holds all pictures and then all mirrored: the picture itself is
+    passed over, mirrored too, and so are its duplicates.
+    """
     rows, distances = np.empty(len(a), int), np.empty(len(a), np.float32)
     for start in range(0, len(a), CHUNK):
         part = slice(start, start + CHUNK)
         each = _distances(a[part], b)
-        each[each < least] = np.inf
+        if own is not None:
+            upright, mirrored = np.split(each, 2, axis=1)
+            same = (upright < SAME) | (mirrored < SAME)
+            same[np.arange(len(each)), own[part]] = True
+            upright[same] = mirrored[same] = np.inf
         rows[part], distances[part] = each.argmin(1), each.min(1)
     return rows, distances
 
@@ -138,20 +146,28 @@ def _distances(a, b):
 def _projected_patches(pictures):
     """Of each level, finest first, its patches on fixed random directions: list of float32 [PROJECTIONS, PATCHES]."""
     rng = np.random.RandomState(0)
-    result = []
-    for level in _laplacian_pyramid(pictures):
-        count, size = level.shape[:2]
-        picture = np.arange(PATCHES) * count // PATCHES
-        y, x = rng.randint(0, size - PATCH + 1, [2, PATCHES])
-        within = np.arange(PATCH)
-        patches = level[picture[:, np.newaxis, np.newaxis], (y[:, np.newaxis] + within)[:, :, np.newaxis],
-                        (x[:, np.newaxis] + within)[:, np.newaxis]]  # [PATCHES, 7, 7, 3]
-        patches -= patches.mean((0, 1, 2))
-        patches /= np.maximum(patches.std((0, 1, 2)), 1e-8)
-        directions = rng.standard_normal([PATCH * PATCH * 3, PROJECTIONS]).astype(np.float32)
-        directions /= np.linalg.norm(directions, axis=0)
-        result.append(np.sort((patches.reshape(PATCHES, -1) @ directions).T))
-    return result
+    count, size = pictures.shape[:2]
+    picture, within = np.arange(PATCHES) * count // PATCHES, np.arange(PATCH)
+    corners, directions, patches = [], [], []
+    while size >= SMALLEST:
+        corners.append(rng.randint(0, size - PATCH + 1, [2, PATCHES, 1]))
+        directions.append(rng.standard_normal([PATCH * PATCH * 3, PROJECTIONS]).astype(np.float32))
+        patches.append(np.empty([PATCHES, PATCH, PATCH, 3], np.float32))
+        size //= 2
+    for start in range(0, count, CHUNK):
+        rows = (picture >= start) & (picture < start + CHUNK)
+        levels = _laplacian_pyramid(pictures[start:start + CHUNK])
+        for level, (y, x), taken in zip(levels, corners, patches, strict=True):
+            taken[rows] = level[(picture[rows] - start)[:, np.newaxis, np.newaxis],
+                                (y[rows] + within)[:, :, np.newaxis], (x[rows] + within)[:, np.newaxis]]
+    return [_project(*each) for each in zip(patches, directions, strict=True)]
+
+
+def _project(patches, directions):
+    """Each channel to mean 0 and variance 1, onto directions of length 1, sorted: float32 [directions, patches]."""
+    patches -= patches.mean((0, 1, 2))
+    patches /= np.maximum(patches.std((0, 1, 2)), 1e-8)
+    return np.sort((patches.reshape(len(patches), -1) @ (directions / np.linalg.norm(directions, axis=0))).T)
 
 
 def _laplacian_pyramid(pictures):

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.checkpoints import DATA, INDEX, SCORE, RunState
+from gans_n_roses.checkpoints import DATA, INDEX, SCORE, RunState, delete
 from gans_n_roses.errors import BadInput
 from gans_n_roses.results import checkpoint_iterations
 
@@ -30,10 +30,10 @@ def read_newest(folder, kind='train', say=print):
             return iteration, read_checkpoint(prefix)
         except Exception as problem:  # TensorFlow's reader raises a dozen kinds, IndexError for a cut file among them
             say(f'{prefix} is torn and passed over ({str(problem).splitlines()[0]}).')
-    if kind == 'best':
+    if kind == 'best' and not checkpoint_iterations(folder, kind):
         raise BadInput(f"{folder} has no best checkpoint: nothing was measured yet, or all that was measured was too "
                        "much like copies. Set CHECKPOINT = 'latest'.")
-    raise BadInput(f'{folder} has no whole checkpoint: set RUN to another run, or train anew.')
+    raise BadInput(f"{folder} has no whole checkpoint: set RUN to another run{', or CHECKPOINT' * (kind == 'best')}.")
 
 
 def read_checkpoint(prefix):
@@ -47,13 +47,19 @@ def best_score(folder):
     if not checkpoint_iterations(folder, 'best'):
         return np.inf
     try:
-        return float(read_newest(folder, 'best')[1][SCORE])
+        return float(read_newest(folder, 'best')[1].get(SCORE, np.inf))
     except BadInput:  # torn, and named: the next one measured takes its place
         return np.inf
 
 
 def set_aside_later(folder, iteration):
-    """Rename torn checkpoints later than the one that a run goes on from, or they would pass for its newest."""
+    """Clear away what is later than the iteration that a run goes on from.
+
+    Torn checkpoints are renamed, or they would pass for its newest; a best one will be measured again.
+    """
+    for later in checkpoint_iterations(folder, 'best'):
+        if later > iteration:
+            delete(folder, f'best-{later}')
     for later in checkpoint_iterations(folder):
         if later > iteration:
             os.replace(folder / f'train-{later}{INDEX}', folder / f'torn-train-{later}{INDEX}')

@@ -40,3 +40,8 @@ def settle(settings, saved, source):
                        + ("the run's is used" if wins else 'the new one is used from here on'))
     kept = [name for name in OF_THE_RUN if name != 'DATASET_PATH' or Path(before[name]).is_dir()]
     return dataclasses.replace(settings, **{name.lower(): before[name] for name in kept}), remarks
+
+
+def what_makes_it(settings):
+    """What makes one run unlike another, not what to do, nor what LOAD makes: constant → value."""
+    return {name: value for name, value in settings.constants().items() if name in (*OF_THE_RUN, *OF_NOW)}

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -93,9 +94,11 @@ def make_interpolation(saved, seed, settings, run):
 def make_measures(saved, seed, settings, run):
     """Print how good, how varied and how copied the model's roses are; returns the sheet of nearest pictures.
 
-    Measured on 256 roses from fixed z, beside the pictures that the run was trained on.
+    Measured on 256 roses from fixed z, beside the pictures that the run was trained on, or those in DATASET_PATH if
+    they are gone. In training the grid's roses are measured with them, by their batch's statistics.
     """
-    path = read_options(run)['settings']['DATASET_PATH'] if run.options.exists() else settings.dataset_path
+    of_the_run = read_options(run)['settings'].get('DATASET_PATH') if run.options.exists() else None
+    path = of_the_run if isinstance(of_the_run, str) and Path(of_the_run).is_dir() else settings.dataset_path
     pictures = load_dataset(path, saved.image_size)
     real = look_at(pictures)
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]

@@ -18,9 +18,9 @@ from gans_n_roses.introduction import introduce
 from gans_n_roses.measuring import Measurements
 from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
 from gans_n_roses.precision import choose_precision
-from gans_n_roses.restoring import read_newest, restore_run, set_aside_later
+from gans_n_roses.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
-from gans_n_roses.resuming import OF_NOW, OF_THE_RUN, settle
+from gans_n_roses.resuming import BEFORE, settle, what_makes_it
 from gans_n_roses.session import open_session
 from gans_n_roses.stopping import StopRequest
 
@@ -74,9 +74,11 @@ def train(settings):
         # Train
         with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
             if not options:
-                monitor.graph(graph, _what_makes_it(settings))
+                monitor.graph(graph, what_makes_it(settings))
                 monitor.real_images(dataset.images)
-            measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor)
+            known = options and options['data'].get('fingerprint') == dataset.fingerprint
+            measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor,
+                                        best_score(run.saved_models) if known else np.inf)
             _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements, stop)
             monitor.animation()
     print(f"Done: {run.path}\nMake roses with it: python main.py LOAD=True RUN='{run.path}'")
@@ -107,10 +109,12 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
             monitor.scalars(iteration, scalars)
         if iteration % grid_cadence(settings, iteration) == 0 or last:
             show_grid(iteration)
-        if iteration % settings.measure_every == 0 or last:
-            measurements.take(iteration, state)
-        if iteration % settings.checkpoint_every == 0 or last or stopped:  # last: what a kill cuts off is redone
-            save(iteration)
+        try:
+            if iteration % settings.measure_every == 0 or last:
+                measurements.take(iteration, state)
+        finally:  # the checkpoint comes last, since what a kill cuts off is done again; and it comes in any case
+            if iteration % settings.checkpoint_every == 0 or last or stopped:
+                save(iteration)
         if stopped and not last:
             raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)
 
@@ -177,8 +181,9 @@ def _record_options(run, options, settings, dataset, iteration):
              'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
     changes = {}
     if options:
-        changes = {name: [options['settings'].get(name), value] for name, value in _what_makes_it(settings).items()
-                   if options['settings'].get(name) != value}
+        before = {**BEFORE, **options['settings']}
+        changes = {name: [before.get(name), value] for name, value in what_makes_it(settings).items()
+                   if before.get(name) != value}
         if options['data'].get('fingerprint') != dataset.fingerprint:
             print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
                   f'{options["data"].get("pictures")} then, {len(dataset.images)} now. '
@@ -191,8 +196,3 @@ def _record_options(run, options, settings, dataset, iteration):
     except OSError as fault:
         then = how_to_go_on(run.saved_models)
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
-
-
-def _what_makes_it(settings):
-    """What makes one run unlike another: not what to do, nor what LOAD makes."""
-    return {name: value for name, value in settings.constants().items() if name in (*OF_THE_RUN, *OF_NOW)}

@@ -31,7 +31,7 @@ def told_while_training(series, settings=OFF):
 def told_of_measures(copies, diversity, settings=OFF):
     adviser = Adviser(settings)
     return [[sentence for sentence in adviser.watch_measures(
-        1000 * (k + 1), {'Copies': c, 'Diversity_Generated': d, 'Diversity_Real': 64})]
+        1000 * (k + 1), {'Copies': c, 'Diversity_Generated': d, 'Diversity_Real': 64}, True)]
         for k, (c, d) in enumerate(zip(copies, diversity, strict=True))]
 
 
@@ -51,6 +51,19 @@ def test_a_short_spell_is_no_cause():
 
 def test_it_is_told_again_after_it_was_gone():
     assert len(told_while_training('y' * 60 + 'm' * 60 + 'y' * 60)) == 2
+
+
+def test_only_what_is_off_is_named():
+    [(_, sentence)] = told_while_training('y' * 60, SimpleNamespace(mirror=True, augment=''))
+    assert 'switch on AUGMENT' in sentence and 'MIRROR' not in sentence
+
+
+def test_no_best_checkpoint_is_named_where_there_is_none():
+    adviser = Adviser(OFF)
+    measures = {'Copies': 0.5, 'Diversity_Generated': 60, 'Diversity_Real': 64}
+    assert adviser.watch_measures(1000, measures, False) == []
+    [sentence] = adviser.watch_measures(2000, measures, False)
+    assert 'CHECKPOINT' not in sentence and 'Train anew and switch on MIRROR' in sentence
 
 
 def test_nobody_is_told_to_switch_on_what_is_on():

@@ -11,7 +11,7 @@ from test_resume import launcher, only_run, tiny  # noqa: F401  (fixtures)
 from gans_n_roses.checkpoints import RunState, build_save
 from gans_n_roses.measuring import Measurements, beside_nearest
 from gans_n_roses.metrics import look_at
-from gans_n_roses.restoring import best_score
+from gans_n_roses.restoring import best_score, set_aside_later
 from gans_n_roses.results import RunFolder, checkpoint_iterations
 from gans_n_roses.training import train
 
@@ -19,7 +19,7 @@ from gans_n_roses.training import train
 @pytest.fixture
 def measured(tmp_path, make_settings, monkeypatch):
     """Function: take measurements with given (score, copies) in turn; returns the best checkpoints after each."""
-    def take(figures, start=0):
+    def take(figures, start=0, best=None):
         run = RunFolder(tmp_path)
         run.path.joinpath('Saved_Models').mkdir(exist_ok=True)
         told = iter(figures)
@@ -34,7 +34,8 @@ def measured(tmp_path, make_settings, monkeypatch):
             save_ops = build_save()
             session.run(tf.global_variables_initializer())
             settings = make_settings(z_dim=4)
-            measurements = Measurements(session, gan, save_ops, pictures, settings, run, monitor)
+            measurements = Measurements(session, gan, save_ops, pictures, settings, run, monitor,
+                                        best_score(run.saved_models) if best is None else best)
             state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32))
             best = []
             for k in range(len(figures)):
@@ -55,6 +56,19 @@ def test_nothing_is_best_while_all_copy(measured):
 def test_a_run_that_goes_on_knows_its_best(measured):
     assert measured([(40, 0)]) == [[0]]
     assert measured([(45, 0), (35, 0)], start=5) == [[0], [6]]
+
+
+def test_with_other_pictures_the_best_is_found_anew(measured):
+    assert measured([(40, 0)]) == [[0]]
+    assert measured([(45, 0)], start=5, best=np.inf) == [[5]]
+
+
+def test_a_run_that_goes_back_clears_a_later_best_away(measured, tmp_path):
+    measured([(50, 0), (40, 0)])
+    set_aside_later(tmp_path / 'Saved_Models', 1)
+    assert checkpoint_iterations(tmp_path / 'Saved_Models', 'best') == [1]
+    set_aside_later(tmp_path / 'Saved_Models', 0)
+    assert not list((tmp_path / 'Saved_Models').glob('best-*'))
 
 
 def test_a_torn_best_is_named_and_replaced(measured, tmp_path, capsys):
@@ -99,5 +113,5 @@ def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_
 def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, make_settings, tmp_path, capsys):
     train(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
                         z_dim=4, n_iterations=1, seed=1))
-    assert 'What helps: python main.py MIRROR=True AUGMENT=color,translation,cutout EMA_DECAY=0.999' in (
+    assert 'What helps: python main.py MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout' in (
         capsys.readouterr().out)

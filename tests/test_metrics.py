@@ -80,12 +80,22 @@ def test_exact_duplicates_do_not_shrink_the_typical_distance(roses):
     assert look_at(np.concatenate([roses[:20], roses[:20]])).typical == pytest.approx(alone, rel=1e-6)
 
 
+def test_a_pictures_own_mirror_is_no_other_picture():
+    rng = np.random.RandomState(0)
+    halves = np.kron(rng.randint(0, 256, [9, 8, 4, 3]), np.ones([1, 2, 2, 1])).astype(np.uint8)
+    pictures = np.concatenate([halves, halves[:, :, ::-1]], axis=2)  # symmetric, but for a little noise
+    noisy = np.clip(pictures + rng.normal(0, 20, pictures.shape), 0, 255).astype(np.uint8)
+    assert look_at(noisy).typical > 50
+    assert np.mean(nearest(look_at(pictures), noisy)[1]) < COPY / 2
+
+
 def test_many_pictures_are_compared_in_parts(roses, monkeypatch):
-    whole = nearest(look_at(roses[:30]), roses[30:])
+    whole, distances = nearest(look_at(roses[:30]), roses[30:]), sliced_wasserstein(look_at(roses[:30]), roses[30:])
     monkeypatch.setattr(metrics, 'CHUNK', 7)
     rows, ratios = nearest(look_at(roses[:30]), roses[30:])
     assert np.array_equal(rows, whole[0])
     np.testing.assert_allclose(ratios, whole[1], rtol=1e-5)
+    assert sliced_wasserstein(look_at(roses[:30]), roses[30:]) == pytest.approx(distances, rel=1e-6)
 
 
 def test_diversity_is_the_mean_distance_of_two_pictures(roses):

@@ -1,8 +1,10 @@
 """LOAD: one z is one rose; checkpoints of the article's own code; the export."""
 
 import dataclasses
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,6 +189,17 @@ def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
         path.unlink()
     with pytest.raises(BadInput, match="CHECKPOINT = 'latest'"):
         sample(dataclasses.replace(settings, checkpoint='best', n_samples=1))
+
+
+def test_pictures_that_have_moved_are_measured_where_they_are_now(trained, tmp_path, capsys):
+    settings, run = trained
+    pictures = Path(json.loads(run.options.read_text())['settings']['DATASET_PATH'])
+    moved = pictures.rename(tmp_path / 'moved')
+    try:
+        sample(dataclasses.replace(settings, sample_as='measures', n_samples=2, dataset_path=str(moved)))
+        assert f'6 pictures in {moved}' in capsys.readouterr().out
+    finally:
+        moved.rename(pictures)
 
 
 def test_measures_are_printed_and_the_nearest_pictures_shown(trained, capsys):
