@@ -33,7 +33,8 @@ def read_newest(folder, kind='train', say=print):
     if kind == 'best' and not checkpoint_iterations(folder, kind):
         raise BadInput(f"{folder} has no best checkpoint: nothing was measured yet, or all that was measured was too "
                        "much like copies. Set CHECKPOINT = 'latest'.")
-    raise BadInput(f"{folder} has no whole checkpoint: set RUN to another run{', or CHECKPOINT' * (kind == 'best')}.")
+    raise BadInput(f'{folder} has no whole checkpoint{" that was best" * (kind == "best")}: set RUN to another run, or '
+                   'train anew.')
 
 
 def read_checkpoint(prefix):
