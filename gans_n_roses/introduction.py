@@ -48,8 +48,8 @@ def _remedy(settings, count):
     """The command that switches on what helps for so many pictures, where nothing is on yet."""
     if settings.mirror or settings.augment or settings.ema_decay:
         return ': README.md, "Few pictures"'
-    recipe = 'AUGMENT=color,translation,cutout' if count < VERY_FEW_PICTURES else 'BATCH_SIZE=64'
-    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", recipe])}'
+    augment = ['AUGMENT=color,translation,cutout'] if count < VERY_FEW_PICTURES else []
+    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", *augment])}'
 
 
 def network_table(graph):
