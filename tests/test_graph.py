@@ -308,3 +308,30 @@ def learn(settings, iterations):
 def test_training_brings_generated_pictures_nearer_to_the_real_ones(tiny):
     before, after = learn(tiny(learning_rate=0.001, seed=3), 60)
     assert after < before / 2
+
+
+def test_augmentation_reaches_real_and_fake_in_both_updates_by_seed_and_iteration_alone(tiny):
+    def losses(settings, iteration):
+        with built(settings) as t:
+            t.session.run(t.gan.iteration.initializer, {t.gan.iteration.initializer.inputs[1]: iteration})
+            fed = feed(t.gan)
+            found = t.session.run([t.gan.d_loss_real, t.gan.d_loss_fake], fed)
+            assert t.session.run([t.gan.d_loss_real, t.gan.d_loss_fake], fed) == found
+            shown = t.session.run(t.gan.samples, {t.gan.sample_z: fed[t.gan.z]})
+            _, scalars = t.session.run([t.gan.train_step, t.gan.scalars], fed)
+            return *found, scalars['Generator_Loss'], shown
+
+    with_all = tiny(augment='color,translation,cutout', learning_rate=1e-9)  # so that no update moves a loss
+    first, again, later, plain, other_seed = (losses(*each) for each in (
+        (with_all, 5), (with_all, 5), (with_all, 6), (tiny(learning_rate=1e-9), 5),
+        (tiny(augment='color,translation,cutout', learning_rate=1e-9, seed=2), 5)))
+    assert first[:2] == again[:2] and first[2] == pytest.approx(again[2], rel=1e-6)
+    for other in (later, plain, other_seed):
+        assert all(abs(a - b) > 1e-6 for a, b in zip(first[:3], other[:3], strict=True))
+    np.testing.assert_array_equal(first[3], plain[3])  # what is shown is never augmented
+
+
+def test_without_augmentation_the_graph_has_no_op_of_it(tiny):
+    for kinds, expected in (('', False), ('cutout', True)):
+        with built(tiny(augment=kinds)) as t:
+            assert any('augment' in op.name for op in t.session.graph.get_operations()) == expected
