@@ -39,6 +39,21 @@ def pictures_folder(tmp_path):
     return folder
 
 
+@pytest.fixture(scope='module')
+def launcher(tmp_path_factory):
+    """Starts processes of main.py."""
+    from launching import Launcher
+    with Launcher(tmp_path_factory.mktemp('launcher')) as launcher:
+        yield launcher
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory):
+    """Settings of a tiny run on eight pictures."""
+    from launching import TINY, make_pictures
+    return {**TINY, 'DATASET_PATH': make_pictures(tmp_path_factory.mktemp('data') / 'pictures')}
+
+
 @pytest.fixture(scope='session')
 def oracle():
     """The layers and both networks in NumPy float64, written from their definitions."""

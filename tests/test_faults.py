@@ -12,15 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resume import (
+from launching import (
     ENDLESS,
-    TINY,
-    Launcher,
     assert_same_state,
     command_in,
     copy_run,
     curves,
-    make_pictures,
     only_run,
     read_checkpoint,
 )
@@ -30,18 +27,6 @@ from gans_n_roses.results import RunFolder, checkpoint_iterations
 KILLS = 20
 NO_CHECKPOINT_FITS = 2_000_000  # bytes: pictures and events do, a checkpoint of 6 MB does not
 DATA = '.data-00000-of-00001'
-
-
-@pytest.fixture(scope='module')
-def launcher(tmp_path_factory):
-    with Launcher(tmp_path_factory.mktemp('launcher')) as launcher:
-        yield launcher
-
-
-@pytest.fixture(scope='module')
-def tiny(tmp_path_factory):
-    """Settings of a tiny run on eight pictures."""
-    return {**TINY, 'DATASET_PATH': make_pictures(tmp_path_factory.mktemp('data') / 'pictures')}
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_resume import launcher, only_run, tiny  # noqa: F401  (fixtures)
+from launching import only_run
 
 from gans_n_roses.checkpoints import RunState, build_save
 from gans_n_roses.measuring import Measurements, beside_nearest
@@ -95,7 +95,7 @@ def test_sheet_shows_each_picture_over_its_nearest_the_most_alike_first():
                                                  np.concatenate([near, pictures[2]])], axis=1))
 
 
-def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_path):  # noqa: F811
+def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_path):
     runs = {}
     for name, remedies in {'off': {'MIRROR': False, 'AUGMENT': ''}, 'on': {}}.items():
         ended = launcher.run({**tiny, **remedies, 'RESULTS_PATH': tmp_path / name, 'N_ITERATIONS': 12})
