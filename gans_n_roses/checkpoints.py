@@ -46,7 +46,7 @@ def build_save():
         prefix = tf.placeholder(tf.string, [])
         rng = tf.placeholder(tf.string, [])
         grid_z = tf.placeholder(tf.float32, [None, None])
-        score = tf.placeholder_with_default(np.float32(np.inf), [])
+        score = tf.placeholder(tf.float32, [])
         names = [variable.op.name for variable in variables] + ['run_state/rng', 'run_state/grid_z', SCORE]
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[''] * len(names),
                                  tensors=[*variables, rng, grid_z, score])

@@ -10,7 +10,7 @@ import numpy as np
 
 THUMB = 8  # pixels a side of what copies are looked for in
 MOST_REAL = 1024  # pictures that stand for a larger data set where every pair, or every patch, counts
-# A ratio below it is called a copy: of photographs of roses 99 % of disguised copies are, and 1 % of unseen ones.
+# A ratio below it is called a copy: of photographs of roses 99 % of disguised copies are, and 2 % of unseen ones.
 COPY = 0.6
 SAME = 1  # grey level of 255: pictures nearer than that are duplicates
 CHUNK = 64  # pictures compared to all real ones at a time: bounds the memory
@@ -76,8 +76,8 @@ def nearest(real, fakes):
     """Find the real picture that is most like each generated one, mirrored or not.
 
     Both are compared as 8×8 thumbnails without their mean brightness, since noise and small shifts average out there
-    (at 16×16 and 32×32 copies shifted by 2 pixels were told from unseen photographs less well: area under the curve
-    0.996 and 0.977, against 0.999).
+    (at 16×16 and 32×32 copies were told from unseen photographs less well: area under the curve 0.996 and 0.977,
+    against 0.999).
 
     Args:
       real: Real.
