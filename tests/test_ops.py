@@ -128,9 +128,33 @@ def test_batch_norm_begins_with_gamma_one_and_beta_zero_and_trains_both():
     np.testing.assert_array_equal(values['layer/beta:0'], np.zeros(7))
 
 
-@pytest.mark.parametrize('size', [8, 16])
+@pytest.mark.parametrize(('height', 'width'), [(8, 8), (2, 6), (4, 16), (16, 16), (32, 4), (5, 8), (7, 3)])
+def test_the_gradients_of_both_convolutions_are_the_librarys(height, width):
+    """Small even sizes are computed as products of matrices, with gradients of their own."""
+    x, w = uniform(3, height, width, 4), uniform(5, 5, 4, 6, seed=1)
+    y = uniform(3, -(-height // 2), -(-width // 2), 6, seed=2)
+    with tf.Graph().as_default(), tf.Session() as session:
+        large, small = tf.placeholder(tf.float32, [None, height, width, 4]), tf.constant(y)
+        down = conv2d(large, 4, 6, 'down')
+        pairs = list(zip(tf.gradients(down, [large, tf.trainable_variables()[0]], small), (
+            tf.nn.conv2d_transpose(small, w, x.shape, 2), tf.nn.conv2d_backprop_filter(x, w.shape, y, [1, 2, 2, 1],
+                                                                                     'SAME')), strict=True))
+        if height % 2 == width % 2 == 0:
+            few = tf.placeholder(tf.float32, [None, *y.shape[1:]])
+            up = conv_transpose(few, 4, 'up')
+            pairs += zip(tf.gradients(up, [few, tf.trainable_variables()[2]], large), (
+                tf.nn.conv2d(x, w, 2, 'SAME'), pairs[1][1]), strict=True)
+        for variable in tf.trainable_variables():
+            variable.load(w if len(variable.shape) == 4 else np.zeros(variable.shape), session)
+        for ours, librarys in pairs:
+            found, expected = session.run([ours, librarys], {large: x, **({few: y} if len(pairs) > 2 else {})})
+            assert np.abs(expected).max() > 1
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('size', [8, 16, 32])
 def test_convolutions_in_bfloat16_are_those_in_float32_to_its_rounding(size):
-    """At 8×8 the layers take another way than at 16×16: products of patches, with gradients of their own."""
+    """Each size takes a way of its own: all as products, the filters' gradient alone, none."""
     rng = np.random.RandomState(size)
     x = rng.uniform(-1, 1, [3, size, size, 4]).astype(np.float32)
     found = {}
