@@ -3,9 +3,10 @@
     python benchmarks/start_up.py
 
 The yardstick is a process that does the least: it starts Python, imports TensorFlow, reads mission_control.py, builds
-the training graph, opens a session and initializes the weights. main.py does that too, and also reads the pictures,
-makes the run's folder, shows the networks, opens TensorBoard's file, writes the first grid and the first checkpoint,
-and makes one iteration. Both are timed from the start of the process, in turn. Linux and macOS only.
+the training graph, opens a session and initializes the weights. main.py does that too, and also chooses the precision
+(the yardstick is told it), reads the pictures, makes the run's folder, shows the networks, opens TensorBoard's file,
+writes the first grid and the first checkpoint, and makes one iteration. Both are timed from the start of the process, in
+turn. Linux and macOS only.
 """
 
 import argparse
@@ -25,20 +26,24 @@ RATIO_ALLOWED, GB_ALLOWED = 1.3, 1.3
 ITERATIONS_FOR_MEMORY = 20
 
 BARE = """
-import dataclasses, pathlib
+import dataclasses, pathlib, sys
 import tensorflow.compat.v1 as tf
 print('imported', flush=True)
 from gans_n_roses.graph import build_graph
 from gans_n_roses.session import open_session
 from gans_n_roses.settings import read_settings
-settings = dataclasses.replace(read_settings(pathlib.Path('mission_control.py')), seed=1)
-if getattr(settings, 'precision', '') == 'auto':
-    settings = dataclasses.replace(settings, precision='float32')
+settings = dataclasses.replace(read_settings(pathlib.Path('mission_control.py')), seed=1, precision=sys.argv[1])
 tf.disable_eager_execution()
 build_graph(settings)
 print('built', flush=True)
 open_session().run(tf.global_variables_initializer())
 print('initialized', flush=True)
+"""
+PRECISION = """
+import pathlib
+from gans_n_roses.precision import compute_dtype
+from gans_n_roses.settings import read_settings
+print(compute_dtype(read_settings(pathlib.Path('mission_control.py')).precision).name)
 """
 
 
@@ -50,9 +55,13 @@ def main():
     print(machine())
     start = os.getloadavg()[0]
 
+    with tempfile.TemporaryDirectory() as results, started(['-c', PRECISION], results) as process:
+        precision = process.stdout.read().split()[-1]
+    print(f'computes in {precision}')
     bare, whole = [], []
     for warm in [False] + [True] * arguments.rounds:  # the first round brings the files into the system's cache
-        times = [time_to(['-c', BARE], ('imported', 'built', 'initialized')), time_to(run_of(1), ('iteration 1/',))]
+        times = [time_to(['-c', BARE, precision], ('imported', 'built', 'initialized')),
+                 time_to(run_of(1), ('iteration 1/',))]
         if warm:
             bare.append(times[0])
             whole.append(times[1][0])
