@@ -5,8 +5,8 @@
 The yardstick is a process that does the least: it starts Python, imports TensorFlow, reads mission_control.py, builds
 the training graph, opens a session and initializes the weights. main.py does that too, and also chooses the precision
 (the yardstick is told it), reads the pictures, makes the run's folder, shows the networks, opens TensorBoard's file,
-writes the first grid and the first checkpoint, and makes one iteration. Both are timed from the start of the process, in
-turn. Linux and macOS only.
+writes the first grid and the first checkpoint, and makes one iteration. Both are timed from the start of the process,
+in turn. Linux and macOS only.
 """
 
 import argparse

@@ -185,12 +185,12 @@ def _patches(x):
     long as TensorFlow's own op.
     """
     _, height, width, channels = _shape(x)
-    places = width // 2
-    pairs = tf.reshape(tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]]), [-1, height // 2 + 2, 2, places + 2, 2 * channels])
+    h, w = height // 2, width // 2
+    pairs = tf.reshape(tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]]), [-1, h + 2, 2, w + 2, 2 * channels])
     pieces = []
     for k in range(1, 6):
-        row = pairs[:, k // 2:k // 2 + height // 2, k % 2]
-        pieces += [row[:, :, :places, channels:], row[:, :, 1:places + 1], row[:, :, 2:]]
+        pair, which = slice(k // 2, k // 2 + h), k % 2
+        pieces += [pairs[:, pair, which, :w, channels:], pairs[:, pair, which, 1:w + 1], pairs[:, pair, which, 2:]]
     return tf.concat(pieces, 3)
 
 
