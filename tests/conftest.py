@@ -17,8 +17,8 @@ REPO = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope='session')
 def make_settings():
-    """Function: the shipped mission_control.py's Settings with some fields changed."""
-    shipped = read_settings(REPO / 'mission_control.py')
+    """Function: the shipped mission_control.py's Settings, in float32 on every machine, with some fields changed."""
+    shipped = read_settings(REPO / 'mission_control.py', ['PRECISION=float32'])
     return lambda **changes: dataclasses.replace(shipped, **changes)
 
 

@@ -58,13 +58,14 @@ def test_options_say_how_the_run_was_made(trained):
     options = json.loads((trained[2] / 'options.json').read_text())
     assert options['format'] == 1
     assert options['settings']['Z_DIM'] == 5 and options['settings']['SEED'] == 3
+    assert options['settings']['PRECISION'] in ('float32', 'bfloat16')  # what 'auto' has taken, for a resumed run
     assert options['data']['pictures'] == 7 and len(options['data']['fingerprint']) == 64
     assert options['packages'].keys() >= {'tensorflow', 'numpy', 'pillow', 'tensorboard'}
 
 
 def test_user_is_told_what_matters_and_nothing_of_tensorflows_chatter(trained):
     _, process, run = trained
-    for expected in ('CPU', '7 pictures', 'g_h0_lin', 'd_h1_lin', run.name, 'tensorboard', 'iteration 25/25'):
+    for expected in ('CPU', 'Computes in ', '7 pictures', 'g_h0_lin', 'd_h1_lin', run.name, 'tensorboard', 'iteration 25/25'):
         assert expected in process.stdout.replace('GPU', 'CPU')
     assert process.stderr == ''
 
