@@ -65,7 +65,8 @@ def test_options_say_how_the_run_was_made(trained):
 
 def test_user_is_told_what_matters_and_nothing_of_tensorflows_chatter(trained):
     _, process, run = trained
-    for expected in ('CPU', 'Computes in ', '7 pictures', 'g_h0_lin', 'd_h1_lin', run.name, 'tensorboard', 'iteration 25/25'):
+    for expected in ('Computes in ', 'CPU', '7 pictures', 'g_h0_lin', 'd_h1_lin', run.name, 'tensorboard',
+                     'iteration 25/25'):
         assert expected in process.stdout.replace('GPU', 'CPU')
     assert process.stderr == ''
 
