@@ -51,7 +51,8 @@ def train(settings):
 
     if settings.precision == 'auto':
         precision, share = choose_precision()
-        print(f'Computes in {precision}: here bfloat16 takes {share:.2f} of the time of float32')
+        found = f'takes {share:.2f} of the time of float32' if np.isfinite(share) else 'does not work'
+        print(f'Computes in {precision}: here bfloat16 {found}')
         settings = dataclasses.replace(settings, precision=precision)
 
     # Data
