@@ -55,7 +55,7 @@ def main():
     print(machine())
     start = os.getloadavg()[0]
 
-    with tempfile.TemporaryDirectory() as results, started(['-c', PRECISION], results) as process:
+    with started(['-c', PRECISION], results=None) as process:
         precision = process.stdout.read().split()[-1]
     print(f'computes in {precision}')
     bare, whole = [], []
