@@ -40,6 +40,6 @@ SCALARS_EVERY = 10  # losses to TensorBoard
 GRID_EVERY = 20  # a grid of generated roses, always from the same z
 GRID_LATER_FROM = 2000  # from this iteration on, a grid every GRID_EVERY_LATER
 GRID_EVERY_LATER = 200  # how often then
-CHECKPOINT_EVERY = 1000  # the model, to Saved_Models; also at the end and on Ctrl-C
+CHECKPOINT_EVERY = 1000  # the model, to Saved_Models; also after the first, at the end and on Ctrl-C
 CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
 MEASURE_EVERY = 1000  # how good, how varied, how copied: also at the end

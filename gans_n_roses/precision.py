@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.session import open_session
 
-ROUNDS = 5
+ROUNDS = 3
 WORTH_IT = 0.9  # bfloat16 rounds to 8 bits: taken only where it clearly saves time
 
 

@@ -94,9 +94,8 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
     def save(iteration):
         save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
 
-    if start == 0:  # with a checkpoint from the first moment on, no crash leaves a run that cannot go on
+    if start == 0:
         show_grid(0)
-        save(0)
     for iteration in range(start + 1, settings.n_iterations + 1):
         images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
         z = state.rng.uniform(-1, 1, [settings.batch_size, settings.z_dim]).astype(np.float32)
@@ -114,7 +113,8 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
             if iteration % settings.measure_every == 0 or last:
                 measurements.take(iteration, state)
         finally:  # the checkpoint comes last, since what a kill cuts off is done again; and it comes in any case
-            if iteration % settings.checkpoint_every == 0 or last or stopped:
+            # The first, too: a disk that has no room is told at once, and no crash leaves a run that cannot go on.
+            if iteration % settings.checkpoint_every == 0 or iteration == 1 or last or stopped:
                 save(iteration)
         if stopped and not last:
             raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)

@@ -34,10 +34,10 @@ def made(launcher, tiny, tmp_path_factory):
     """A run of 8 iterations that kept every checkpoint; tests break copies of it."""
     results = tmp_path_factory.mktemp('made')
     ended = launcher.run({**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 8, 'CHECKPOINT_EVERY': 1,
-                          'CHECKPOINTS_KEPT': 9})
+                          'CHECKPOINTS_KEPT': 8})
     assert ended.code == 0, ended.text
     run = only_run(results)
-    assert checkpoint_iterations(run.saved_models) == list(range(9))
+    assert checkpoint_iterations(run.saved_models) == list(range(1, 9))
     return run
 
 
@@ -99,7 +99,7 @@ def test_run_killed_twenty_times_is_the_run_that_was_not(launcher, tiny, tmp_pat
     rng = random.Random(4)
     settings = {**tiny, 'CHECKPOINT_EVERY': 1, 'CHECKPOINTS_KEPT': 2}
     chain = {**settings, 'RESULTS_PATH': tmp_path / 'killed', 'N_ITERATIONS': ENDLESS}
-    in_save, before_first, last, run = 0, 0, -1, None
+    in_save, before_first, last, run = 0, 0, 0, None
     for kill in range(KILLS):
         child = launcher.start({**chain, 'RESUME': kill > 0})
         if kill % 4:  # shortly after its loop is under way
@@ -108,7 +108,7 @@ def test_run_killed_twenty_times_is_the_run_that_was_not(launcher, tiny, tmp_pat
         elif kill:  # at any moment from its start on
             time.sleep(rng.uniform(0, 3))
         else:
-            child.until(lambda: any(tmp_path.glob('killed/roses/*/Saved_Models/train-0.index')))
+            child.until(lambda: any(tmp_path.glob('killed/roses/*/Saved_Models/train-1.index')))
         child.send(signal.SIGKILL)
         ended = child.wait()
         assert ended.code == -signal.SIGKILL, f'kill {kill}: {ended.text}'
@@ -163,10 +163,10 @@ def test_torn_checkpoints_are_named_and_passed_over(launcher, tiny, broken, made
     for iteration in range(3, 9):
         assert ended.text.count(f'train-{iteration} is torn and passed over') == 1, ended.text
     assert f'{broken.saved_models / "train-2"}\n' in ended.text
-    assert checkpoint_iterations(broken.saved_models) == list(range(9))  # LOAD leaves a run as it is
+    assert checkpoint_iterations(broken.saved_models) == list(range(1, 9))  # LOAD leaves a run as it is
 
     # The later ones, torn, do not push out those that are made now; a kill amid a deletion leaves data and no index.
-    (broken.saved_models / 'train-0.index').unlink()
+    (broken.saved_models / 'train-1.index').unlink()
     ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 4, 'CHECKPOINT_EVERY': 1,
                           'CHECKPOINTS_KEPT': 2})
     assert ended.code == 0, ended.text
@@ -174,7 +174,7 @@ def test_torn_checkpoints_are_named_and_passed_over(launcher, tiny, broken, made
         assert ended.text.count(f'train-{iteration} is torn and passed over') == 1, ended.text
     assert 'from iteration 2\n' in ended.text
     assert checkpoint_iterations(broken.saved_models) == [3, 4]
-    assert not (broken.saved_models / f'train-0{DATA}').exists()
+    assert not (broken.saved_models / f'train-1{DATA}').exists()
     for iteration in (3, 4):
         whole, again = read_checkpoint(made, iteration), read_checkpoint(broken, iteration)
         assert all(np.asarray(whole[name]).tobytes() == np.asarray(again[name]).tobytes() for name in whole)
@@ -187,12 +187,12 @@ def test_torn_checkpoints_are_named_and_passed_over(launcher, tiny, broken, made
 @pytest.mark.parametrize('what', ['RESUME', 'LOAD'])
 def test_no_whole_checkpoint(launcher, tiny, broken, tmp_path, what):
     tear(broken)
-    for iteration in range(3):
+    for iteration in (1, 2):
         os.truncate(broken.saved_models / f'train-{iteration}{DATA}', 1000)
     before = contents(broken.path)
     ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, what: True})
     assert_told(ended, 2, broken.saved_models, 'has no whole checkpoint', 'train anew')
-    assert ended.text.count('is torn and passed over') == 9
+    assert ended.text.count('is torn and passed over') == 8
     assert contents(broken.path).items() >= before.items()
 
 
@@ -202,7 +202,7 @@ def test_no_whole_checkpoint(launcher, tiny, broken, tmp_path, what):
 def test_file_too_large_for_the_first_checkpoint(launcher, tiny, tmp_path):
     ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path}, file_limit=NO_CHECKPOINT_FITS)
     run = only_run(tmp_path)
-    assert_told(ended, 1, 'Iteration 0 cannot be saved', run.saved_models, 'too large', 'Nothing was saved before')
+    assert_told(ended, 1, 'Iteration 1 cannot be saved', run.saved_models, 'too large', 'Nothing was saved before')
     assert not any(run.saved_models.iterdir())
 
 
@@ -226,22 +226,22 @@ def test_disk_too_small_for_the_second_checkpoint(launcher, tiny, tmp_path, disk
     settings = {**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 6, 'CHECKPOINT_EVERY': 3}
     ended = launcher.run(settings)
     run = only_run(results)
-    assert_told(ended, 1, 'Iteration 3 cannot be saved', run.saved_models / 'train-0', 'No space left',
-                'from iteration 0')
-    assert checkpoint_iterations(run.saved_models) == [0]
+    assert_told(ended, 1, 'Iteration 3 cannot be saved', run.saved_models / 'train-1', 'No space left',
+                'from iteration 1')
+    assert checkpoint_iterations(run.saved_models) == [1]
     assert not (run.saved_models / '.partial').exists()
 
     fill(results)
     options = run.options.read_bytes()
     ended = launcher.run({**settings, 'RESUME': True})
-    assert_told(ended, 1, run.options, 'No space left', 'from iteration 0')
+    assert_told(ended, 1, run.options, 'No space left', 'from iteration 1')
     assert run.options.read_bytes() == options
 
     (results / 'filler').unlink()
     disk(results, 99_000_000, 'remount')
     ended = launcher.run({**settings, 'RESUME': True})
     assert ended.code == 0, ended.text
-    assert checkpoint_iterations(run.saved_models) == [0, 3, 6]
+    assert checkpoint_iterations(run.saved_models) == [1, 3, 6]
     shown = curves(run)
     assert [step for step, _ in shown['Generator_Loss']] == list(range(1, 7))
     assert [step for step, _ in shown['Generated_Images']] == [0, 5, 6]
@@ -364,7 +364,7 @@ def test_two_runs_of_one_second_keep_apart(launcher, tiny, tmp_path):
         pytest.fail('five times, two processes did not start in one second')
     assert {json.loads(run.options.read_text())['settings']['SEED'] for run in runs} == {1, 2}
     for run in runs:
-        assert checkpoint_iterations(run.saved_models) == [0, 3]
+        assert checkpoint_iterations(run.saved_models) == [1, 3]
         assert {path.name for path in run.generated_images.iterdir()} == {
             *(f'{k:07d}.png' for k in range(4)), 'nearest', 'real_images.png', 'training.gif'}
         assert [step for step, _ in curves(run)['Generator_Loss']] == [1, 2, 3]

@@ -95,14 +95,14 @@ def test_part_killed_long_after_its_checkpoint_leaves_no_trace(launcher, tiny, w
     assert_same_run(run, whole)
 
 
-def test_run_killed_before_its_second_checkpoint_begins_again(launcher, tiny, whole, tmp_path):
-    killed = launcher.start({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'GRID_EVERY': 1,
+def test_run_killed_before_its_second_checkpoint_goes_on_from_its_first(launcher, tiny, whole, tmp_path):
+    killed = launcher.start({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'GRID_EVERY': 5,
                              'CHECKPOINT_EVERY': ENDLESS})
-    killed.until(lambda: any(tmp_path.glob('roses/*/Generated_Images/0000006.png')))
+    killed.until(lambda: any(tmp_path.glob('roses/*/Generated_Images/0000005.png')))
     killed.send(signal.SIGKILL)
     assert killed.wait().code == -signal.SIGKILL
     run = only_run(tmp_path)
-    assert checkpoint_iterations(run.saved_models) == [0]
+    assert checkpoint_iterations(run.saved_models) == [1]
     ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': 40, 'RESUME': True})
     assert ended.code == 0, ended.text
     assert_same_run(run, whole)
