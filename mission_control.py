@@ -27,6 +27,7 @@ SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repe
 # Few pictures: remedies against learning them by heart, off in the article
 MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
+R1_GAMMA = 0.0  # above 0, the discriminator's slope at your pictures is kept low: 1
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
 
 # Roses from a saved model (LOAD)

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.augment import augment
 from gans_n_roses.models import discriminator, generator
 from gans_n_roses.ops import batch_norm
+from gans_n_roses.penalty import add_penalty
 from gans_n_roses.precision import compute_dtype
 from gans_n_roses.settings import names_in
 
@@ -41,8 +42,8 @@ def build_graph(settings):
     alone.
 
     Args:
-      settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, precision
-        and seed.
+      settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, r1_gamma,
+        precision and seed.
     Returns:
       GanGraph.
     """
@@ -69,7 +70,11 @@ def build_graph(settings):
     g_loss = cross_entropy(fake_logits, tf.ones_like)
 
     d_variables, g_variables = split_variables(tf.trainable_variables())
-    d_update = _adam(settings).minimize(d_loss, var_list=d_variables)
+    d_gradients = tf.gradients(d_loss, d_variables)
+    if settings.r1_gamma:  # in float32: what it looks at are small differences
+        d_gradients = add_penalty(d_gradients, tf.split(both, 2)[0], partial(discriminator, reuse=True), d_variables,
+                                  settings.r1_gamma, iteration)
+    d_update = _adam(settings).apply_gradients(zip(d_gradients, d_variables, strict=True))
     with tf.control_dependencies([d_update]):
         g_loss_after_d = cross_entropy(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype), tf.ones_like)
         g_update = _adam(settings).minimize(g_loss_after_d, iteration, var_list=g_variables)

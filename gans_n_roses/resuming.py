@@ -8,12 +8,13 @@ from gans_n_roses.settings import settings_from
 # They make the networks, the data or the randomness what they are: changed, it would be another run.
 OF_THE_RUN = ('DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'PRECISION', 'SEED', 'N_SAMPLES')
 # What older runs had, whose options.json does not name it yet.
-BEFORE = {'PRECISION': 'float32', 'MIRROR': False, 'AUGMENT': '', 'CHECKPOINT': 'latest', 'MEASURE_EVERY': 1000}
+BEFORE = {'PRECISION': 'float32', 'MIRROR': False, 'AUGMENT': '', 'R1_GAMMA': 0.0, 'CHECKPOINT': 'latest',
+          'MEASURE_EVERY': 1000}
 # They leave the choice open: whatever the run has is no disagreement.
 OPEN = {'PRECISION': 'auto', 'SEED': None}
 # They can change at any iteration.
-OF_NOW = ('N_ITERATIONS', 'BATCH_SIZE', 'LEARNING_RATE', 'BETA_1', 'MIRROR', 'AUGMENT', 'SCALARS_EVERY', 'GRID_EVERY',
-          'GRID_LATER_FROM', 'GRID_EVERY_LATER', 'CHECKPOINT_EVERY', 'CHECKPOINTS_KEPT', 'MEASURE_EVERY')
+OF_NOW = ('N_ITERATIONS', 'BATCH_SIZE', 'LEARNING_RATE', 'BETA_1', 'MIRROR', 'AUGMENT', 'R1_GAMMA', 'SCALARS_EVERY',
+          'GRID_EVERY', 'GRID_LATER_FROM', 'GRID_EVERY_LATER', 'CHECKPOINT_EVERY', 'CHECKPOINTS_KEPT', 'MEASURE_EVERY')
 
 
 def settle(settings, saved, source):

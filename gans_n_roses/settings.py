@@ -80,6 +80,7 @@ class Settings:
     z_dim: int = _whole(1)
     mirror: bool = _switch()
     augment: str = _several(AUGMENT_KINDS, "'' for none, or ")
+    r1_gamma: float = _setting((float, int), 'a number from 0 to 1000', lambda value: 0 <= value <= 1000)
     ema_decay: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
     precision: str = _one_of(PRECISIONS)
     seed: int | None = _setting(
