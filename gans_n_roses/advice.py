@@ -11,6 +11,7 @@ SURE = 0.95
 NO_LONGER = 0.85
 # Of photographs that were never shown, 1 to 9 % pass for copies (9 % where pictures repeat each other).
 COPIES_ALLOWED = 0.1
+VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (README)
 VARIETY_WANTED = 0.5  # of the real pictures' own
 MIRROR, AUGMENT, R1 = 'MIRROR = True', "AUGMENT = 'color,translation,cutout'", 'R1_GAMMA = 1'
 
@@ -21,10 +22,12 @@ class Adviser:
 
     Args:
       settings: Settings; reads mirror, augment and r1_gamma, so that nobody is told to switch on what is on.
+      count: how many pictures there are.
     """
 
-    def __init__(self, settings):
-        remedies = ((MIRROR, settings.mirror), (R1, settings.r1_gamma), (AUGMENT, settings.augment))
+    def __init__(self, settings, count):
+        for_so_many = (AUGMENT, settings.augment) if count < VERY_FEW_PICTURES else (R1, settings.r1_gamma)
+        remedies = ((MIRROR, settings.mirror), for_so_many)
         off = [remedy for remedy, on in remedies if not on]
         self._remedy = f'switch on {" and ".join(off)}' if off else 'add pictures, or stop here'
         self._certainties = deque(maxlen=WINDOW)

@@ -4,11 +4,11 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.advice import VERY_FEW_PICTURES
 from gans_n_roses.results import command
 from gans_n_roses.session import device_name
 
 FEW_PICTURES = 1000
-VERY_FEW_PICTURES = 300  # measured with 67, which AUGMENT helps, and with 641, which it harms (README, "Few pictures")
 SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
@@ -46,10 +46,10 @@ def summary(dataset):
 
 def _remedy(settings, count):
     """The command that switches on what helps for so many pictures, where nothing is on yet."""
-    if settings.mirror or settings.augment or settings.ema_decay:
+    if settings.mirror or settings.augment or settings.r1_gamma or settings.ema_decay:
         return ': README.md, "Few pictures"'
-    augment = ['AUGMENT=color,translation,cutout'] if count < VERY_FEW_PICTURES else []
-    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", *augment])}'
+    for_so_many = 'AUGMENT=color,translation,cutout' if count < VERY_FEW_PICTURES else 'R1_GAMMA=1'
+    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", for_so_many])}'
 
 
 def network_table(graph):

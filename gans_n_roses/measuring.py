@@ -29,7 +29,7 @@ class Measurements:
     def __init__(self, session, gan, save_ops, pictures, settings, run, monitor, best):
         self._session, self._gan, self._save_ops = session, gan, save_ops
         self._pictures, self._run, self._monitor = pictures, run, monitor
-        self._adviser = Adviser(settings)
+        self._adviser = Adviser(settings, len(pictures))
         self._z = fixed_batches(settings.z_dim)
         self._best = best
         self._real = None

@@ -22,9 +22,9 @@ OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0)
 ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1)
 
 
-def told_while_training(series, settings=OFF, every=10):
+def told_while_training(series, settings=OFF, every=10, count=67):
     """(iteration, sentence) of all advice; each recorded value stands for the iterations up to the next."""
-    adviser, told = Adviser(settings), []
+    adviser, told = Adviser(settings, count), []
     for iteration in range(1, every * len(series) + 1):
         right = (ord(series[(iteration - 1) // every]) - ord('a')) / 24
         scalars = {'D_of_x': right, 'D_of_G_of_z': 1 - right}
@@ -33,7 +33,7 @@ def told_while_training(series, settings=OFF, every=10):
 
 
 def told_of_measures(copies, diversity, settings=OFF):
-    adviser = Adviser(settings)
+    adviser = Adviser(settings, 67)
     return [[sentence for sentence in adviser.watch_measures(
         1000 * (k + 1), {'Copies': c, 'Diversity_Generated': d, 'Diversity_Real': 64}, True)]
         for k, (c, d) in enumerate(zip(copies, diversity, strict=True))]
@@ -50,7 +50,7 @@ def test_nothing_is_told_with_all_remedies():
 
 
 def test_nothing_is_told_while_a_penalized_discriminator_teaches():
-    assert told_while_training(WITH_R1, SimpleNamespace(mirror=True, augment='', r1_gamma=1), 50) == []
+    assert told_while_training(WITH_R1, SimpleNamespace(mirror=True, augment='', r1_gamma=1), 50, 641) == []
 
 
 def test_a_short_spell_is_no_cause():
@@ -62,12 +62,14 @@ def test_it_is_told_again_after_it_was_gone():
 
 
 def test_only_what_is_off_is_named():
-    [(_, sentence)] = told_while_training('y' * 60, SimpleNamespace(mirror=True, augment='', r1_gamma=1))
+    [(_, sentence)] = told_while_training('y' * 60, SimpleNamespace(mirror=True, augment='', r1_gamma=0))
     assert 'switch on AUGMENT' in sentence and 'MIRROR' not in sentence and 'R1_GAMMA' not in sentence
+    [(_, sentence)] = told_while_training('y' * 60, SimpleNamespace(mirror=True, augment='', r1_gamma=0), count=641)
+    assert 'switch on R1_GAMMA = 1' in sentence and 'AUGMENT' not in sentence
 
 
 def test_no_best_checkpoint_is_named_where_there_is_none():
-    adviser = Adviser(OFF)
+    adviser = Adviser(OFF, 67)
     measures = {'Copies': 0.5, 'Diversity_Generated': 60, 'Diversity_Real': 64}
     assert adviser.watch_measures(1000, measures, False) == []
     [sentence] = adviser.watch_measures(2000, measures, False)
