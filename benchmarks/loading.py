@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from gans_n_roses.data import next_batch, read_folder, summary
+from gans_n_roses.data import next_batch, read_folder
+from gans_n_roses.introduction import summary
 
 ITERATION_MS = 150  # one training step at the article's settings on two CPU cores
 WIDTH, HEIGHT = 200, 150
