@@ -13,7 +13,17 @@ NO_LONGER = 0.85
 COPIES_ALLOWED = 0.1
 VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (README)
 VARIETY_WANTED = 0.5  # of the real pictures' own
-MIRROR, AUGMENT, R1 = 'MIRROR = True', "AUGMENT = 'color,translation,cutout'", 'R1_GAMMA = 1'
+
+
+def remedy_for(count):
+    """What helps with so many pictures, beside MIRROR and EMA_DECAY.
+
+    Args:
+      count: how many pictures there are.
+    Returns:
+      (name of the setting, value).
+    """
+    return ('AUGMENT', 'color,translation,cutout') if count < VERY_FEW_PICTURES else ('R1_GAMMA', 1)
 
 
 class Adviser:
@@ -26,9 +36,8 @@ class Adviser:
     """
 
     def __init__(self, settings, count):
-        for_so_many = (AUGMENT, settings.augment) if count < VERY_FEW_PICTURES else (R1, settings.r1_gamma)
-        remedies = ((MIRROR, settings.mirror), for_so_many)
-        off = [remedy for remedy, on in remedies if not on]
+        remedies = (('MIRROR', True), remedy_for(count))
+        off = [f'{name} = {value!r}' for name, value in remedies if not getattr(settings, name.lower())]
         self._remedy = f'switch on {" and ".join(off)}' if off else 'add pictures, or stop here'
         self._certainties = deque(maxlen=WINDOW)
         self._measures = deque(maxlen=2)

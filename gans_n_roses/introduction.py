@@ -4,7 +4,7 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.advice import VERY_FEW_PICTURES
+from gans_n_roses.advice import remedy_for
 from gans_n_roses.results import command
 from gans_n_roses.session import device_name
 
@@ -48,8 +48,8 @@ def _remedy(settings, count):
     """The command that switches on what helps for so many pictures, where nothing is on yet."""
     if settings.mirror or settings.augment or settings.r1_gamma or settings.ema_decay:
         return ': README.md, "Few pictures"'
-    for_so_many = 'AUGMENT=color,translation,cutout' if count < VERY_FEW_PICTURES else 'R1_GAMMA=1'
-    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", for_so_many])}'
+    name, value = remedy_for(count)
+    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", f"{name}={value}"])}'
 
 
 def network_table(graph):

@@ -14,9 +14,12 @@ AS_IN_THE_ARTICLE = (
 WITH_ALL_REMEDIES = (
     'ssqpolqqtqrutswrtsrprvspwstqnrsnrlpsqqqqomooqqopqqqqosqmronsnpsnqoosrsknkqprspnpoqorrsomnmnopnomploo'
     'rkqpoonopnlnpmnpppppqooopsjorqooopmonnmlopomnprspqonooqopqqnoornmmqlmnqrqqlmonkonqmomooooqqpopqnlkpp')
-# 40,000 iterations on 641 photographs with MIRROR and R1_GAMMA = 1, means of 400: the distance to them fell for 14,000
-# and rose again from 23,000 on.
+# 9,000 iterations on 641 photographs with MIRROR and R1_GAMMA = 1, every 50th: at the end right on 97 %, and learning.
 WITH_R1 = (
+    'ruxtupvrqpqvrpqoqtqqsprqnprqnqpqopmprrorqpoonqponmsppppnpopqqqqpmnqqooprqqoqpqpsqrqspsrsuurrsustsrps'
+    'rqqstrrssstsstruuprpttsussstrssssqsttuusruuuutstttttvqtusutuuututvuuuutvvtuvuttv')
+# 40,000 of such a run, means of 400: the distance to the photographs fell for 14,000 and rose again from 23,000 on.
+LONG_WITH_R1 = (
     'trrqqppppppqrqrssstttuuuuuvvvvvvwwwwwwwwwwwwwxwxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')
 OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0)
 ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1)
@@ -49,9 +52,13 @@ def test_nothing_is_told_with_all_remedies():
     assert told_while_training(WITH_ALL_REMEDIES, ON) == []
 
 
+def test_nothing_is_told_while_a_penalized_discriminator_teaches():
+    assert told_while_training(WITH_R1, SimpleNamespace(mirror=True, augment='', r1_gamma=1), 50, 641) == []
+
+
 def test_a_penalized_discriminator_is_told_of_only_when_it_teaches_no_more():
     settings = SimpleNamespace(mirror=True, augment='', r1_gamma=1)
-    [(iteration, sentence)] = told_while_training(WITH_R1, settings, 400, 641)
+    [(iteration, sentence)] = told_while_training(LONG_WITH_R1, settings, 400, 641)
     assert 14000 < iteration < 23000
     assert 'stop here' in sentence and 'switch on' not in sentence
 
