@@ -96,8 +96,8 @@ def test_loads_without_tensorflow(modules):
 
 
 @each_file(FILES)
-def test_a_file_is_at_most_200_lines(path):
-    assert len(path.read_text(encoding='utf-8').splitlines()) <= 200
+def test_a_file_is_at_most_300_lines(path):
+    assert len(path.read_text(encoding='utf-8').splitlines()) <= 300
 
 
 def test_main_is_under_40_lines():
