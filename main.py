@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from gans_n_roses.errors import Stop
+from gans_n_roses.errors import Stop, missing_package
 from gans_n_roses.quiet import quietly
 from gans_n_roses.settings import read_settings
 from gans_n_roses.usage import describe
 
-MISSION_CONTROL = Path(__file__).with_name('mission_control.py')
+MISSION_CONTROL = Path(__file__).resolve().with_name('mission_control.py')
 
 
 def main(arguments):
@@ -18,21 +18,20 @@ def main(arguments):
             print(describe(MISSION_CONTROL))
             return 0
         settings = read_settings(MISSION_CONTROL, arguments)
-        print("GANs N' Roses: starting TensorFlow ...", flush=True)
-        # Imported here: TensorFlow takes seconds, and wrong settings are told before.
-        with quietly():
-            if settings.load:
-                from gans_n_roses.sampling import sample as run
-            else:
-                from gans_n_roses.training import train as run
+        # Imported when needed: TensorFlow takes seconds, and what is wrong without it is told before.
+        with missing_package(MISSION_CONTROL.with_name('requirements.txt')):
+            from gans_n_roses.checks import check
+            print(*check(settings), "GANs N' Roses: starting TensorFlow ...", sep='\n', flush=True)
+            with quietly():
+                if settings.load:
+                    from gans_n_roses.sampling import sample as run
+                else:
+                    from gans_n_roses.training import train as run
         run(settings)
         return 0
-    except Stop as stop:
-        print(f'\n{stop}', file=sys.stderr)
-        return stop.exit_code
-    except KeyboardInterrupt:
-        print('\nStopped; nothing was lost.', file=sys.stderr)
-        return 130
+    except (Stop, KeyboardInterrupt) as end:
+        print(f'\n{str(end) or "Stopped; nothing was lost."}', file=sys.stderr)
+        return getattr(end, 'exit_code', 130)
 
 
 if __name__ == '__main__':

@@ -1,17 +1,18 @@
 """Everything you can change: edit a line, then run `python main.py`.
 
 For one run only: `python main.py BATCH_SIZE=32 N_ITERATIONS=5000`. All of it at a glance: `python main.py --help`.
+A relative path in this file begins at the folder of this file; on the command line it begins where you are.
 """
 
 # What to do
 LOAD = False  # True makes roses from a saved model instead of training
 RESUME = False  # True goes on training the run named by RUN, exactly where it stopped
-RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or a path
+RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or its path
 CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
 
 # Your pictures
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
-DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN
+DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN (with DATASET_PATH=… that folder's)
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
 RESULTS_PATH = './Results/'  # where runs are kept
 

@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import RunFailed, reason
 from gans_n_roses.files import write_file
-from gans_n_roses.results import checkpoint_iterations, how_to_go_on
+from gans_n_roses.results import checkpoint_iterations
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
@@ -85,7 +85,7 @@ def save_best(session, ops, folder, iteration, state, score):
 def _save(session, ops, folder, kind, iteration, state, score, delete_others):
     name, aside = f'{kind}-{iteration}', folder / '.partial'
     if not session.run(ops.finite):
-        raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved. {how_to_go_on(folder)}')
+        raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved.')
     try:
         aside.mkdir(exist_ok=True)
         session.run(ops.save, {ops.prefix: str(aside / name), ops.rng: _pack(state.rng), ops.grid_z: state.grid_z,
@@ -96,7 +96,7 @@ def _save(session, ops, folder, kind, iteration, state, score, delete_others):
         delete_others()
     except (OSError, tf.errors.OpError) as problem:
         raise RunFailed(
-            f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}. {how_to_go_on(folder)}') from None
+            f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -54,9 +54,7 @@ def read_folder(path, image_size):
     Returns:
       Dataset.
     """
-    if not os.path.isdir(path):
-        raise BadInput(f'DATASET_PATH is {str(path)!r}, but there is no such folder here: '
-                       'set it to a folder of pictures in mission_control.py.')
+    require_folder(path)
     root = Path(path)
     files = list_files(root)
     try:
@@ -81,6 +79,20 @@ def read_folder(path, image_size):
     digests, enlarged = zip(*(found[row] for row in rows), strict=True)
     return Dataset(images[:len(rows)], skipped, len(rows) - len(set(digests)), sum(enlarged),
                    hashlib.sha256(b''.join(digests)).hexdigest())
+
+
+def require_folder(path, place='in mission_control.py'):
+    """Refuse a DATASET_PATH that is no folder.
+
+    Args:
+      path: str or Path.
+      place: where it was set, for the sentence to the user.
+    Raises:
+      BadInput.
+    """
+    if not os.path.isdir(path):
+        found = 'that is a file' if os.path.lexists(path) else 'there is no such folder'
+        raise BadInput(f'DATASET_PATH is {str(path)!r} {place}, but {found}: set it to a folder of pictures.')
 
 
 def next_batch(data, batch_size, rng, mirror=False):

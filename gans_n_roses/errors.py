@@ -1,12 +1,27 @@
 """The ends of a run that a user is told about in one sentence, without a traceback."""
 
+import contextlib
 import re
+import sys
+
+from gans_n_roses.origin import shell
+
+LONGEST = 240  # characters of a value in a sentence
 
 
 def reason(problem):
     """What the system said, in an OSError or in the report of TensorFlow's that it stands in ("path; reason")."""
     said = re.search(r'; (.+)', str(problem))
     return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
+
+
+def shown(value):
+    """A value as Python writes it, shortened in the middle where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write whole numbers of more than some thousand digits
+        return 'a number of thousands of digits'
+    return text if len(text) <= LONGEST else f'{text[:LONGEST // 2]} … {text[-LONGEST // 4:]}'
 
 
 class Stop(Exception):
@@ -22,7 +37,15 @@ class BadInput(Stop):
 
 
 class RunFailed(Stop):
-    """A run cannot go on (full disk, loss not finite): the sentence says what was saved last."""
+    """A run cannot go on (full disk, loss not finite): the sentence says why.
+
+    Attributes:
+      changes: words NAME=value that may help when the run is resumed.
+    """
+
+    def __init__(self, sentence, *changes):
+        super().__init__(sentence)
+        self.changes = changes
 
 
 class Interrupted(Stop):
@@ -31,3 +54,23 @@ class Interrupted(Stop):
     def __init__(self, sentence, signal_number):
         super().__init__(sentence)
         self.exit_code = 128 + signal_number
+
+
+@contextlib.contextmanager
+def missing_package(requirements):
+    """Tell a package that is not installed in one sentence, with the command that installs it.
+
+    Args:
+      requirements: Path of requirements.txt.
+    Raises:
+      BadInput: an import within the block found no such package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        name = (problem.name or '').partition('.')[0]
+        if name == __name__.partition('.')[0]:  # a fault of our own
+            raise
+        install = shell([sys.executable, '-m', 'pip', 'install', '-r', str(requirements)])
+        raise BadInput(f'The package {name!r} is not installed for this Python ({sys.executable}). '
+                       f'This installs all that is needed: {install}') from None

@@ -5,7 +5,7 @@ import sys
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.advice import remedy_for
-from gans_n_roses.results import command
+from gans_n_roses.origin import shell
 from gans_n_roses.session import device_name
 
 FEW_PICTURES = 1000
@@ -49,7 +49,8 @@ def _remedy(settings, count):
     if settings.mirror or settings.augment or settings.r1_gamma or settings.ema_decay:
         return ': README.md, "Few pictures"'
     name, value = remedy_for(count)
-    return f'. What helps: {command([], ["MIRROR=True", "EMA_DECAY=0.999", f"{name}={value}"])}'
+    words = [*settings.origin.words(), 'MIRROR=True', 'EMA_DECAY=0.999', f'{name}={value}']
+    return f'. What helps: {settings.origin.command(*words)}'
 
 
 def network_table(graph):
@@ -82,4 +83,4 @@ def _output_shape(graph, scope):
 
 def tensorboard_command(folder):
     """The command that shows a folder's runs in TensorBoard."""
-    return f'{sys.executable} -m tensorboard.main --logdir "{folder}"'
+    return shell([sys.executable, '-m', 'tensorboard.main', '--logdir', str(folder)])

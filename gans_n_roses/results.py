@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import shlex
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.files import write_file
+from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
 FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
@@ -56,7 +55,7 @@ def make_run_folder(settings, now):
     """
     parent = Path(settings.results_path) / settings.dataset_chosen
     name = '_'.join(map(str, (now.strftime(TIMESTAMP), settings.z_dim, settings.batch_size, settings.n_iterations,
-                              settings.learning_rate, settings.beta_1)))
+                              settings.learning_rate, settings.beta_1, *departures(settings))))
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1000):
@@ -74,37 +73,66 @@ def make_run_folder(settings, now):
     return run
 
 
+def departures(settings):
+    """What departs from the article, in short words for a run's name, always in this order.
+
+    Returns:
+      list of str without '_', such as ['mirror', 'augment', 'ema0.999']; empty with the settings as shipped.
+    """
+    kinds = names_in(settings.augment)
+    words = {f'{settings.image_size}px': settings.image_size != 64,
+             'mirror': settings.mirror,
+             'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
+             f'r1-{settings.r1_gamma:g}': settings.r1_gamma,
+             f'ema{settings.ema_decay:g}': settings.ema_decay}
+    return [word for word, departs in words.items() if departs]
+
+
 def find_run(results_path, dataset_chosen, run):
     """The folder that RUN means.
 
     Args:
       results_path, dataset_chosen: as in Settings.
-      run: 'latest' (the one begun last), the name of a run's folder, or a path.
+      run: 'latest' (the one begun last), the name of a run's folder, a path of one, or of a folder that holds runs.
     Returns:
       RunFolder with at least one checkpoint.
     Raises:
       BadInput: there is none, and what to do.
     """
     parent = Path(results_path) / dataset_chosen
-    runs = sorted(_run_folders(parent), key=_begun)
-    with_checkpoint = [other for other in runs if checkpoint_iterations(other.saved_models)]
     if run == 'latest':
+        runs = _runs_in(parent)
         if not runs:
-            raise BadInput(f'There is no run in {parent} yet: train first, with LOAD = False and RESUME = False.')
-        chosen = runs[-1]
-    else:
-        is_name = Path(run).name == run
-        others = sorted(Path(results_path).glob('*')) if is_name else []
-        candidates = [*([parent / run] if is_name else []), *(folder / run for folder in others), Path(run)]
-        chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
-        if chosen is None:
-            raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path'
-                           + (f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'))
+            raise BadInput(f'There is no run in {parent} yet: {_other_data_sets(results_path)}train first, with '
+                           'LOAD = False and RESUME = False.')
+        return _with_checkpoint(runs[-1])
+    folders = [parent, *sorted(Path(results_path).glob('*')), Path(results_path)] if Path(run).name == run else []
+    candidates = [*(folder / run for folder in folders), Path(run)]
+    chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
+    if chosen is None:
+        runs = _runs_in(parent)
+        latest = f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'
+        raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path{latest}')
     if not checkpoint_iterations(chosen.saved_models):
-        other = (f"RUN = '{with_checkpoint[-1].path.name}' is the newest run that has one." if with_checkpoint
-                 else 'Train first, with LOAD = False and RESUME = False.')
-        raise BadInput(f'{chosen.path} has no checkpoint. {other}')
-    return chosen
+        chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
+    return _with_checkpoint(chosen)
+
+
+def _with_checkpoint(run):
+    if checkpoint_iterations(run.saved_models):
+        return run
+    others = [other for other in _runs_in(run.path.parent) if checkpoint_iterations(other.saved_models)]
+    other = (f"RUN = '{others[-1].path.name}' is the newest run that has one." if others
+             else 'Train first, with LOAD = False and RESUME = False.')
+    raise BadInput(f'{run.path} has no checkpoint. {other}')
+
+
+def _other_data_sets(results_path):
+    """The beginning of a sentence that names the data sets that have runs."""
+    names = sorted(folder.name for folder in Path(results_path).glob('*') if folder.is_dir() and _runs_in(folder))
+    if not names:
+        return ''
+    return f'DATASET_CHOSEN {" or ".join(map(repr, names))} has {"some" if len(names) > 1 else "one"}. Set it so, or '
 
 
 def checkpoint_iterations(folder, kind='train'):
@@ -113,26 +141,21 @@ def checkpoint_iterations(folder, kind='train'):
     return sorted(int(match[1]) for match in matches if match)
 
 
-def how_to_go_on(folder, change=''):
+def how_to_go_on(folder, origin, *changes):
     """A sentence that says what was saved last in Saved_Models, and the command that goes on from there.
+
+    The command repeats nothing: the run itself keeps what it was told.
 
     Args:
       folder: Path of Saved_Models.
-      change: a NAME=value that the run should go on with.
+      origin: Origin.
+      changes: words NAME=value that the run should go on with.
     """
     iterations = checkpoint_iterations(folder)
     if not iterations:
         return 'Nothing was saved before.'
-    words = ['RESUME=True', f'RUN={folder.parent}']
     return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
-            f'`{command(words, [change] if change else [])}`.')
-
-
-def command(before, after=()):
-    """The command that does what this process does, with some NAME=value more."""
-    # What this process was given on its command line stands in no file, and would be lost with it.
-    given = [word for word in sys.argv[1:] if re.match(r'(?!LOAD|RESUME|RUN)[A-Z][A-Z_0-9]*=', word)]
-    return f'python main.py {shlex.join([*before, *given, *after])}'
+            f'`{origin.command("RESUME=True", f"RUN={folder.parent}", *changes)}`.')
 
 
 def write_options(run, options):
@@ -162,8 +185,10 @@ def read_options(run):
     return options
 
 
-def _run_folders(parent):
-    return [RunFolder(path) for path in parent.glob('*') if path.is_dir() and _begun(RunFolder(path))]
+def _runs_in(parent):
+    """The runs in a data set's folder, the one begun last at the end."""
+    runs = (RunFolder(path) for path in parent.glob('*') if path.is_dir())
+    return sorted((run for run in runs if _begun(run)), key=_begun)
 
 
 def _begun(run):
@@ -173,6 +198,6 @@ def _begun(run):
         begun = datetime.strptime(match[0], TIMESTAMP) if match else None
     except ValueError:
         return None
-    # name: time_time_z_batch_iterations_rate_beta[_number]
-    parts = run.path.name.split('_')
-    return begun and (begun, int(parts[7]) if len(parts) > 7 and parts[7].isdigit() else 1, run.path.name)
+    # name: time_time_z_batch_iterations_rate_beta[_departure …][_number]
+    *others, last = run.path.name.split('_')
+    return begun and (begun, int(last) if len(others) > 6 and last.isdigit() else 1, run.path.name)

@@ -1,9 +1,11 @@
 """TensorFlow sessions, and what they run on."""
 
+import contextlib
 import os
 
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.errors import RunFailed
 from gans_n_roses.quiet import quietly
 
 
@@ -22,3 +24,18 @@ def device_name():
     gpus = tf.config.list_physical_devices('GPU')
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
     return f'{", ".join(names) or f"CPU, {os.cpu_count()} cores"} (TensorFlow {tf.version.VERSION})'
+
+
+@contextlib.contextmanager
+def within_memory():
+    """Tell in one sentence that the machine's memory, or the GPU's, is not enough for the block.
+
+    Raises:
+      RunFailed: NumPy or TensorFlow could not get the memory.
+    """
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as problem:
+        lines = str(problem).splitlines() or ['']
+        raise RunFailed(f'The memory is not enough ({lines[0][:200]}): lower BATCH_SIZE, IMAGE_SIZE, Z_DIM or '
+                        'N_SAMPLES.') from None

@@ -1,6 +1,5 @@
-"""Settings: reads and checks the constants of mission_control.py and of the command line."""
+"""Settings: what each constant of mission_control.py may be, and how a user's constants become Settings."""
 
-import ast
 import dataclasses
 import difflib
 import os
@@ -8,9 +7,11 @@ import re
 import runpy
 import traceback
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from gans_n_roses.errors import BadInput
+from gans_n_roses.errors import BadInput, shown
+from gans_n_roses.origin import NOWHERE, Origin, literal
 
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
 SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures')
@@ -18,41 +19,61 @@ AUGMENT_KINDS = ('color', 'translation', 'cutout')
 CHECKPOINTS = ('latest', 'best')
 PRECISIONS = ('float32', 'bfloat16', 'auto')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
+MOST = 10**9  # of anything that is counted
+NEAREST_TO_ONE = 0.999999  # 1 minus it is above 0 in float32 too, in which Adam and the average compute
+UNSET = object()
+
+# What a setting belongs to:
+DOOR = 'door'  # what to do and where: that of now, whatever a run was made with
+OF_RUN = 'run'  # it makes the networks, the data or the randomness what they are: a resumed run keeps its own
+OF_NOW = 'now'  # it can change at any iteration
+OF_LOAD = 'load'  # what LOAD makes
 
 
 class Rule(NamedTuple):
-    """What a setting may be."""
+    """What a setting may be, and what it belongs to."""
 
+    of: str  # DOOR, OF_RUN, OF_NOW or OF_LOAD
     types: tuple
     allowed: str  # in words, for the user
     holds: Callable
+    before: Any = UNSET  # what older runs had, whose options.json does not name the setting yet
+    leaves_open: Any = UNSET  # the value that leaves the choice to the run
+    idle: Any = UNSET  # of what training does not read: the value that asks for nothing
 
 
-def _setting(types, allowed, holds=lambda value: True):
-    return dataclasses.field(metadata={'rule': Rule(types, allowed, holds)})
+def _setting(of, types, allowed, holds=lambda value: True, **more):
+    return dataclasses.field(metadata={'rule': Rule(of, types, allowed, holds, **more)})
 
 
-def _whole(low, high=None):
-    allowed = f'a whole number of at least {low}' if high is None else f'a whole number from {low} to {high}'
-    return _setting((int,), allowed, lambda value: low <= value and (high is None or value <= high))
+def _whole(of, low, high=MOST, **more):
+    return _setting(of, (int,), f'a whole number of at least {low} and at most {high}',
+                    lambda value: low <= value <= high, **more)
 
 
-def _switch():
-    return _setting((bool,), 'True or False')
+def _switch(of, **more):
+    return _setting(of, (bool,), 'True or False', **more)
 
 
-def _text():
-    return _setting((str,), 'text that is not empty', lambda value: value.strip() != '')
+def _text(of, **more):
+    return _setting(of, (str,), 'text that is not empty, of characters that UTF-8 has, without a null',
+                    lambda value: value.strip() != '' and '\0' not in value and _is_unicode(value), **more)
 
 
-def _one_of(values):
-    return _setting((type(values[0]),), 'one of ' + ', '.join(map(repr, values)), lambda value: value in values)
+def _share(of, **more):
+    return _setting(of, (float, int), f'a number from 0 to below 1 (at most {NEAREST_TO_ONE})',
+                    lambda value: 0 <= value <= NEAREST_TO_ONE, **more)
 
 
-def _several(names, none=''):
+def _one_of(of, values, **more):
+    return _setting(of, (type(values[0]),), 'one of ' + ', '.join(map(repr, values)), lambda value: value in values,
+                    **more)
+
+
+def _several(of, names, none='', **more):
     listed = ', '.join(map(repr, names))
-    return _setting((str,), f'{none}{listed}, or several of them with commas between',
-                    lambda value: set(names_in(value)) <= set(names) and bool(value or none))
+    return _setting(of, (str,), f'{none}{listed}, or several of them with commas between',
+                    lambda value: set(names_in(value)) <= set(names) and bool(value or none), **more)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,52 +84,59 @@ class Settings:
       BadInput: a value has the wrong type or is out of range. The sentence names the constant.
     """
 
-    load: bool = _switch()
-    resume: bool = _switch()
-    run: str = _text()
-    checkpoint: str = _one_of(CHECKPOINTS)
-    dataset_path: str = _text()
+    load: bool = _switch(DOOR)
+    resume: bool = _switch(DOOR)
+    run: str = _text(DOOR, idle='latest')
+    checkpoint: str = _one_of(OF_LOAD, CHECKPOINTS, before='latest', idle='latest')
+    dataset_path: str = _text(OF_RUN)
     dataset_chosen: str = _setting(
-        (str,), "a name of letters, digits, '_', '-' and '.' that makes a folder on any system",
-        lambda value: re.fullmatch(r'\w[\w.-]*(?<!\.)', value) is not None)
-    image_size: int = _one_of(IMAGE_SIZES)
-    results_path: str = _text()
-    n_iterations: int = _whole(1)
-    batch_size: int = _whole(1)
-    learning_rate: float = _setting((float, int), 'a number above 0 and up to 1', lambda value: 0 < value <= 1)
-    beta_1: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
-    z_dim: int = _whole(1)
-    mirror: bool = _switch()
-    augment: str = _several(AUGMENT_KINDS, "'' for none, or ")
-    r1_gamma: float = _setting((float, int), 'a number from 0 to 1000', lambda value: 0 <= value <= 1000)
-    ema_decay: float = _setting((float, int), 'a number from 0 to below 1', lambda value: 0 <= value < 1)
-    precision: str = _one_of(PRECISIONS)
+        OF_RUN, (str,), "a name of letters, digits, '_', '-' and '.' that makes a folder on any system",
+        lambda value: re.fullmatch(r'\w[\w.-]*(?<!\.)', value) is not None and _is_unicode(value))
+    image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
+    results_path: str = _text(DOOR)
+    n_iterations: int = _whole(OF_NOW, 1)
+    batch_size: int = _whole(OF_NOW, 1)
+    learning_rate: float = _setting(OF_NOW, (float, int), 'a number above 0 and up to 1',
+                                    lambda value: 1e-30 < value <= 1)  # below, it is 0 in float32
+    beta_1: float = _share(OF_NOW)
+    z_dim: int = _whole(OF_RUN, 1)
+    mirror: bool = _switch(OF_NOW, before=False)
+    augment: str = _several(OF_NOW, AUGMENT_KINDS, "'' for none, or ", before='')
+    r1_gamma: float = _setting(OF_NOW, (float, int), 'a number from 0 to 1000', lambda value: 0 <= value <= 1000,
+                               before=0.0)
+    ema_decay: float = _share(OF_RUN)
+    precision: str = _one_of(OF_RUN, PRECISIONS, before='float32', leaves_open='auto')
     seed: int | None = _setting(
-        (int, type(None)), 'None or a whole number from 0 to 4294967295',
-        lambda value: value is None or 0 <= value < 2**32)
-    n_samples: int = _whole(1)
-    sample_as: str = _several(SAMPLE_KINDS)
-    n_frames: int = _whole(2)
-    export: bool = _switch()
-    scalars_every: int = _whole(1)
-    grid_every: int = _whole(1)
-    grid_later_from: int = _whole(0)
-    grid_every_later: int = _whole(1)
-    checkpoint_every: int = _whole(1)
-    checkpoints_kept: int = _whole(1)
-    measure_every: int = _whole(1)
+        OF_RUN, (int, type(None)), 'None or a whole number from 0 to 4294967295',
+        lambda value: value is None or 0 <= value < 2**32, leaves_open=None)
+    n_samples: int = _whole(OF_RUN, 1)
+    sample_as: str = _several(OF_LOAD, SAMPLE_KINDS, idle='grid')
+    n_frames: int = _whole(OF_LOAD, 2)
+    export: bool = _switch(OF_LOAD, idle=False)
+    scalars_every: int = _whole(OF_NOW, 1)
+    grid_every: int = _whole(OF_NOW, 1)
+    grid_later_from: int = _whole(OF_NOW, 0)
+    grid_every_later: int = _whole(OF_NOW, 1)
+    checkpoint_every: int = _whole(OF_NOW, 1)
+    checkpoints_kept: int = _whole(OF_NOW, 1)
+    measure_every: int = _whole(OF_NOW, 1, before=1000)
+    origin: Origin = dataclasses.field(default=NOWHERE, compare=False, repr=False)  # no constant
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value, rule = getattr(self, field.name), field.metadata['rule']
+        for name, rule in RULES.items():
+            value = getattr(self, name.lower())
             # bool is a subclass of int: True is no whole number to a user.
             fits = isinstance(value, rule.types) and (not isinstance(value, bool) or bool in rule.types)
             if not (fits and rule.holds(value)):
-                raise BadInput(f'{field.name.upper()} is {value!r}, but must be {rule.allowed}.')
+                raise BadInput(f'{name} is {shown(value)}, but must be {rule.allowed}.{_spelling(rule, value)}')
 
-    def constants(self):
-        """The settings as a dict with the names of mission_control.py."""
-        return {name.upper(): value for name, value in dataclasses.asdict(self).items()}
+    def constants(self, *of):
+        """The settings as a dict with the names of mission_control.py: all, or those that belong to one of `of`."""
+        return {name: getattr(self, name.lower()) for name, rule in RULES.items() if not of or rule.of in of}
+
+
+RULES = {field.name.upper(): field.metadata['rule'] for field in dataclasses.fields(Settings)
+         if 'rule' in field.metadata}
 
 
 def names_in(text):
@@ -116,27 +144,27 @@ def names_in(text):
     return [name.strip() for name in text.split(',')] if text else []
 
 
-def settings_from(values, source):
+def settings_from(values, source, folder='', origin=NOWHERE):
     """Settings from a dict of constants.
 
     Args:
       values: constant's name, in upper case → value.
       source: where the values come from, for the sentence to the user.
+      folder: what relative paths among them begin at; '' is the folder where the user is.
+      origin: Origin that the Settings will name.
     Returns:
-      Settings.
+      Settings; paths are absolute.
     Raises:
       BadInput: an unknown, missing or wrong constant.
     """
-    names = [field.name.upper() for field in dataclasses.fields(Settings)]
     for name in values:
-        if name not in names:
-            raise BadInput(f'{source} sets {name}, which is no setting.{_nearest(name, names)}')
-    missing = [name for name in names if name not in values]
+        if name not in RULES:
+            raise BadInput(f'{source} sets {name}, which is no setting.{_nearest(name)}')
+    missing = [name for name in RULES if name not in values]
     if missing:
         raise BadInput(f'{source} lacks {", ".join(missing)}: put it back.')
-    at_home = {name: os.path.expanduser(values[name]) for name in PATHS if isinstance(values[name], str)}
     try:
-        return Settings(**{name.lower(): value for name, value in {**values, **at_home}.items()})
+        return Settings(**{name.lower(): _meant(name, value, folder) for name, value in values.items()}, origin=origin)
     except BadInput as problem:
         raise BadInput(f'{source}: {problem}') from None
 
@@ -144,14 +172,35 @@ def settings_from(values, source):
 def read_settings(path, arguments=()):
     """Read mission_control.py, then the command line's NAME=value over it.
 
+    Relative paths in the file begin at the file's own folder, those on the command line at the folder where the user
+    is. A DATASET_PATH on the command line without a DATASET_CHOSEN brings the name of its folder, so that each folder
+    of pictures has its own runs.
+
     Args:
-      path: Path of mission_control.py.
+      path: Path of mission_control.py; main.py lies beside it.
       arguments: strings 'NAME=value', for this run only.
     Returns:
       Settings.
     Raises:
       BadInput: the file cannot be run, or a name or value is wrong.
     """
+    control = settings_from(_constants_in(path), path.name, folder=path.parent)
+    given = {name: _meant(name, value) for name, value in map(_parse, arguments)}
+    origin = Origin(control.constants(), given, str(path.with_name('main.py')))
+    settings = settings_from({**control.constants(), **given}, 'The command line' if given else path.name,
+                             origin=origin)
+    if settings.load and settings.resume:
+        raise BadInput('LOAD and RESUME are both True, but a run either makes roses or goes on training: '
+                       'set one of them to False.')
+    if 'DATASET_PATH' in given and 'DATASET_CHOSEN' not in given:
+        name = _name_of(settings.dataset_path)
+        if not (settings.load or settings.resume) or os.path.isdir(os.path.join(settings.results_path, name)):
+            settings = dataclasses.replace(settings, dataset_chosen=name)
+    return settings
+
+
+def _constants_in(path):
+    """Every constant of a file of constants: dict of name → value."""
     try:
         values = runpy.run_path(str(path))
     except OSError as problem:
@@ -161,32 +210,59 @@ def read_settings(path, arguments=()):
     except (Exception, SystemExit) as problem:  # whatever a hand-edited file does wrong, the user learns where
         frames = traceback.extract_tb(problem.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), '?')
-        raise BadInput(f'{path.name}, line {line}: {problem!r}. A constant is NAME = value.') from None
+        written = str(getattr(problem, 'name', None)).capitalize()
+        spelling = f' Write {written}.' if written in ('True', 'False') else ' A constant is NAME = value.'
+        raise BadInput(f'{path.name}, line {line}: {problem!r}.{spelling}') from None
     # Dunder names are Python's own; everything else in the file is meant as a setting.
-    values = {name: value for name, value in values.items() if not name.startswith('__')}
-    settings = settings_from(values, path.name)
-    if arguments:
-        overrides = dict(_parse(argument, values) for argument in arguments)
-        settings = settings_from({**settings.constants(), **overrides}, 'The command line')
-    if settings.load and settings.resume:
-        raise BadInput('LOAD and RESUME are both True, but a run either makes roses or goes on training: '
-                       'set one of them to False.')
-    return settings
+    return {name: value for name, value in values.items() if not name.startswith('__')}
 
 
-def _parse(argument, known):
+def _parse(argument):
+    """A word NAME=value of the command line → (name, value)."""
     name, equals, text = argument.partition('=')
-    if name not in known:
-        raise BadInput(f'The command line sets {name!r}, which is no setting.{_nearest(name, known)}')
+    if name not in RULES:
+        raise BadInput(f'The command line sets {shown(name)}, which is no setting.{_nearest(name)}')
     if not equals:
         raise BadInput(f'The command line has {name} without a value: write {name}=value.')
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that literal_eval raises
-        value = text
-    return name, text if isinstance(known[name], str) and not isinstance(value, str) else value
+    types, value = RULES[name].types, literal(text)
+    spelled = literal(text.capitalize())
+    if type(spelled) in types and spelled in (True, False, None):  # true is True, none is None
+        return name, spelled
+    # A setting of text takes all as it stands, unless it is in quotes; a pair of numbers is a number with a comma.
+    return name, text if (str in types and not isinstance(value, str)) or isinstance(value, tuple) else value
 
 
-def _nearest(name, names):
-    near = difflib.get_close_matches(name.upper(), names, n=1, cutoff=0.5)
+def _meant(name, value, folder=''):
+    """The value in the setting's own type, where it can mean one thing only: 1e3 is 1000, ~/roses is at home."""
+    types = RULES[name].types
+    if int in types and float not in types and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if name not in PATHS or not isinstance(value, str) or not value.strip():
+        return value
+    path = os.path.expanduser(value)
+    is_name = name == 'RUN' and os.path.basename(path) == path
+    return path if is_name else os.path.abspath(os.path.join(folder, path))
+
+
+def _name_of(path):
+    """A DATASET_CHOSEN for a folder of pictures: the folder's name, with '_' for what a name may not hold."""
+    name = re.sub(r'[^\w.-]', '_', Path(path).name).strip('.-') or 'pictures'
+    return name if _is_unicode(name) else 'pictures'
+
+
+def _spelling(rule, value):
+    """How to write a number that has a comma."""
+    comma = isinstance(value, tuple) or (isinstance(value, str) and re.fullmatch(r'[\d_]+(,\d+)+', value))
+    if not comma or int not in rule.types:
+        return ''
+    return ' Write it with a point, as 0.5.' if float in rule.types else ' Write it without a comma, as 30_000.'
+
+
+def _is_unicode(text):
+    """Whether UTF-8 has all characters of a text: bytes of a path that are no UTF-8 come as surrogates."""
+    return not any('\ud800' <= character <= '\udfff' for character in text)
+
+
+def _nearest(name):
+    near = difflib.get_close_matches(name.upper()[:99], RULES, n=1, cutoff=0.5)
     return f' Did you mean {near[0]}?' if near else ' `python main.py --help` lists them all.'

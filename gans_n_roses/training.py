@@ -20,7 +20,7 @@ from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
 from gans_n_roses.precision import choose_precision
 from gans_n_roses.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
-from gans_n_roses.resuming import BEFORE, settle, what_makes_it
+from gans_n_roses.resuming import BEFORE, history_entry, settle, what_makes_it
 from gans_n_roses.session import open_session
 from gans_n_roses.stopping import StopRequest
 
@@ -44,7 +44,7 @@ def train(settings):
     if settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         options = read_options(run)
-        settings, remarks = settle(settings, options['settings'], run.options)
+        settings, remarks = settle(settings, options, run.options)
         print('\n'.join(remarks))
     elif settings.seed is None:
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
@@ -80,9 +80,14 @@ def train(settings):
             known = options and options['data'].get('fingerprint') == dataset.fingerprint
             measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor,
                                         best_score(run.saved_models) if known else np.inf)
-            _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements, stop)
+            try:
+                _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements,
+                      stop)
+            except RunFailed as failed:
+                go_on = how_to_go_on(run.saved_models, settings.origin, *failed.changes)
+                raise RunFailed(f'{failed} {go_on}') from None
             monitor.animation()
-    print(f"Done: {run.path}\nMake roses with it: python main.py LOAD=True RUN='{run.path}'")
+    print(f'Done: {run.path}\nMake roses with it: {settings.origin.command("LOAD=True", f"RUN={run.path}")}')
     return run
 
 
@@ -117,7 +122,8 @@ def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor
             if iteration % settings.checkpoint_every == 0 or iteration == 1 or last or stopped:
                 save(iteration)
         if stopped and not last:
-            raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models)}', stopped)
+            go_on = how_to_go_on(run.saved_models, settings.origin)
+            raise Interrupted(f'Stopped at iteration {iteration}. {go_on}', stopped)
 
 
 def grid_cadence(settings, iteration):
@@ -169,11 +175,10 @@ def _go_on(session, run, settings):
 def _check_finite(scalars, iteration, settings, run, monitor):
     for name in ('Discriminator_Loss', 'Generator_Loss'):
         if not np.isfinite(scalars[name]):
-            lower = f'LEARNING_RATE={settings.learning_rate / 2:g}'
             sentence = (f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
-                        f'lower LEARNING_RATE may hold it. {how_to_go_on(run.saved_models, lower)}')
+                        'lower LEARNING_RATE may hold it.')
             monitor.text(iteration, sentence)
-            raise RunFailed(sentence)
+            raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
 
 
 def _record_options(run, options, settings, dataset, iteration):
@@ -191,9 +196,9 @@ def _record_options(run, options, settings, dataset, iteration):
                   'Training goes on with those of now.')
             changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
-    history = [*(options['history'] if options else []), {'time': now, 'iteration': iteration, 'changes': changes}]
+    history = [*(options['history'] if options else []), history_entry(settings, now, iteration, changes)]
     try:
         write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
     except OSError as fault:
-        then = how_to_go_on(run.saved_models)
+        then = how_to_go_on(run.saved_models, settings.origin)
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None

@@ -25,7 +25,7 @@ DEADLINE_S = 240
 ENDLESS = 1_000_000  # iterations: such a run is stopped by the test
 TINY = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_SAMPLES': 4, 'EMA_DECAY': 0.99, 'SEED': 3,
         'SCALARS_EVERY': 1, 'GRID_EVERY': 5, 'CHECKPOINT_EVERY': 10, 'MEASURE_EVERY': 10, 'MIRROR': True,
-        'AUGMENT': 'color,translation,cutout', 'R1_GAMMA': 1.0, 'PRECISION': 'float32'}
+        'AUGMENT': 'color,translation,cutout', 'R1_GAMMA': 1.0, 'PRECISION': 'float32', 'DATASET_CHOSEN': 'roses'}
 
 
 class Ended(NamedTuple):
@@ -196,6 +196,7 @@ def curves(run):
 
 def command_in(text):
     """The arguments of the command that a sentence tells to go on with."""
-    python, main, *arguments = shlex.split(re.search(r'`(python main\.py .*?)`', text)[1])
-    assert (python, main) == ('python', 'main.py')
+    python, main, *arguments = shlex.split(re.search(r'`(\S*python\S* .*?main\.py.*?)`', text)[1])
+    assert (python, os.path.basename(main)) == (sys.executable, 'main.py')
+    assert os.path.isabs(main)
     return arguments

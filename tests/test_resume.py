@@ -18,6 +18,7 @@ from conftest import REPO
 from launching import (
     DEADLINE_S,
     ENDLESS,
+    TINY,
     assert_same_state,
     command_in,
     copy_run,
@@ -261,6 +262,47 @@ def test_settings_that_disagree_are_named(launcher, tiny, half, tmp_path):
     assert sorted(run.path.rglob('*')) == files
 
 
+def test_a_run_keeps_what_it_was_told(launcher, tmp_path):
+    """Each setting comes from the command line of now, else from a line that was changed since, else from the run."""
+    shutil.copy(REPO / 'main.py', tmp_path)
+    control = (REPO / 'mission_control.py').read_text()
+    for name, value in {**TINY, 'DATASET_PATH': str(make_pictures(tmp_path / 'pictures')), 'N_ITERATIONS': 2,
+                        'MIRROR': False, 'AUGMENT': '', 'BATCH_SIZE': 5}.items():
+        control = re.sub(rf'(?m)^{name} = [^#]*', lambda _, line=f'{name} = {value!r}  ': line, control)
+
+    def main(*arguments, **edits):
+        nonlocal control
+        for name, value in edits.items():
+            control, count = re.subn(rf'(?m)^{name} = [^#]*', lambda _, line=f'{name} = {value!r}  ': line, control)
+            assert count == 1
+        (tmp_path / 'mission_control.py').write_text(control)
+        done = subprocess.run([sys.executable, 'main.py', *arguments], cwd=tmp_path, text=True, capture_output=True,
+                              env={**os.environ, 'PYTHONPATH': str(REPO)})
+        assert done.returncode == 0, done.stderr
+        run = only_run(tmp_path / 'Results')
+        now = json.loads(run.options.read_text())['settings']
+        differences = [line for line in done.stdout.splitlines() if ': the run has ' in line]
+        return {name: now[name] for name in ('BATCH_SIZE', 'MIRROR', 'AUGMENT', 'SCALARS_EVERY', 'Z_DIM')}, differences
+
+    told = {'BATCH_SIZE': 4, 'MIRROR': True, 'AUGMENT': 'color', 'SCALARS_EVERY': 1, 'Z_DIM': 3}
+    assert main('BATCH_SIZE=4', 'MIRROR=True', 'AUGMENT=color', 'Z_DIM=3') == (told, [])
+    assert main('RESUME=True', 'N_ITERATIONS=4') == (
+        told, ['N_ITERATIONS: the run has 2, you set 4; the new one is used from here on'])
+    # A changed line, and one that is as it was; a setting of the run itself; the command line before both.
+    assert main('RESUME=True', 'N_ITERATIONS=6', 'AUGMENT=cutout', BATCH_SIZE=6, SCALARS_EVERY=2, Z_DIM=7) == (
+        {**told, 'BATCH_SIZE': 6, 'AUGMENT': 'cutout', 'SCALARS_EVERY': 2}, [
+            'N_ITERATIONS: the run has 4, you set 6; the new one is used from here on',
+            'BATCH_SIZE: the run has 4, you set 6; the new one is used from here on',
+            "Z_DIM: the run has 3, you set 7; the run's is used",
+            "AUGMENT: the run has 'color', you set 'cutout'; the new one is used from here on",
+            'SCALARS_EVERY: the run has 1, you set 2; the new one is used from here on'])
+    assert main('RESUME=True', 'N_ITERATIONS=8')[0] == {
+        **told, 'BATCH_SIZE': 6, 'AUGMENT': 'cutout', 'SCALARS_EVERY': 2}
+    history = json.loads(only_run(tmp_path / 'Results').options.read_text())['history']
+    assert [entry['command_line'].get('AUGMENT') for entry in history] == ['color', None, 'cutout', None]
+    assert [entry['mission_control']['BATCH_SIZE'] for entry in history] == [5, 5, 6, 6]
+
+
 def test_pictures_that_changed_or_moved(launcher, tiny, half, tmp_path):
     run = copy_run(half, tmp_path)
     data = make_pictures(tmp_path / 'data')
@@ -281,7 +323,7 @@ def test_pictures_that_changed_or_moved(launcher, tiny, half, tmp_path):
     ended = launcher.run({**settings, 'N_ITERATIONS': 22})
     assert ended.code == 2, ended.text
     assert 'Traceback' not in ended.text
-    assert f'DATASET_PATH is {str(data)!r}, but there is no such folder' in ended.text
+    assert f'DATASET_PATH is {str(data)!r} on the command line, but there is no such folder' in ended.text
     ended = launcher.run({**settings, 'N_ITERATIONS': 22, 'DATASET_PATH': tmp_path / 'elsewhere'})
     assert ended.code == 0, ended.text
     assert 'have changed since' not in ended.text

@@ -16,7 +16,8 @@ TINY = ('IMAGE_SIZE=16', 'BATCH_SIZE=4', 'Z_DIM=5', 'N_SAMPLES=6', 'DATASET_CHOS
 
 
 def main(folder, *arguments):
-    return subprocess.run([sys.executable, ROOT / 'main.py', f'DATASET_PATH={folder / "pictures"}', *TINY, *arguments],
+    return subprocess.run([sys.executable, ROOT / 'main.py', f'DATASET_PATH={folder / "pictures"}',
+                           f'RESULTS_PATH={folder / "Results"}', *TINY, *arguments],
                           cwd=folder, capture_output=True, text=True)
 
 
@@ -38,7 +39,7 @@ def trained(tmp_path_factory):
 
 def test_run_folder_holds_what_it_promises(trained):
     _, _, run = trained
-    assert re.fullmatch(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_5_4_25_0\.0002_0\.5', run.name)
+    assert re.fullmatch(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_5_4_25_0\.0002_0\.5_16px', run.name)
     assert sorted(path.name for path in run.glob('[!.]*')) == [
         'Generated_Images', 'Saved_Models', 'Tensorboard', 'options.json']
     assert sorted(path.name for path in (run / 'Generated_Images').iterdir()) == [
@@ -98,12 +99,13 @@ def test_load_makes_a_grid_and_prints_where(trained):
 def test_batch_larger_than_the_data_set_names_both(trained):
     process = main(trained[0], 'BATCH_SIZE=8')
     assert process.returncode == 2 and 'Traceback' not in process.stderr
-    assert 'BATCH_SIZE is 8' in process.stderr and '7 pictures' in process.stderr
+    assert 'BATCH_SIZE is 8 on the command line' in process.stderr and '7 files' in process.stderr
 
 
 def test_load_before_any_run_says_to_train_first(trained):
     process = main(trained[0], 'LOAD=True', 'DATASET_CHOSEN=nothing_yet')
     assert process.returncode == 2 and 'train first' in process.stderr
+    assert "DATASET_CHOSEN 'shapes' has one. Set it so, or train first" in process.stderr
 
 
 def test_help_needs_no_tensorflow_and_lists_the_settings(trained):

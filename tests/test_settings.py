@@ -1,18 +1,21 @@
 """mission_control.py and the command line: what is read, and what is refused in which words."""
 
 import dataclasses
+import os
 import re
+import shlex
+import sys
 
 import pytest
 from conftest import REPO
 
 import main
 from gans_n_roses.errors import BadInput
-from gans_n_roses.settings import Settings, names_in, read_settings
+from gans_n_roses.settings import DOOR, OF_LOAD, OF_NOW, OF_RUN, RULES, names_in, read_settings
 from gans_n_roses.usage import describe
 
 SHIPPED = REPO / 'mission_control.py'
-NAMES = [field.name.upper() for field in dataclasses.fields(Settings)]
+NAMES = list(RULES)
 NAN, INFINITE = float('nan'), float('inf')
 
 SWITCH = ([True, False], [1, 0, 'True', None])
@@ -76,12 +79,12 @@ def test_the_shipped_file_has_the_articles_values():
     nine = ('load', 'dataset_path', 'dataset_chosen', 'z_dim', 'batch_size', 'n_iterations', 'learning_rate',
             'beta_1', 'image_size')
     assert [getattr(settings, name) for name in nine] == [
-        False, './Dataset/Roses/', 'roses', 100, 12, 30000, 0.0002, 0.5, 64]
+        False, str(REPO / 'Dataset/Roses'), 'roses', 100, 12, 30000, 0.0002, 0.5, 64]
 
 
 def test_the_shipped_file_has_the_documented_values_beside_them():
     settings = read_settings(SHIPPED)
-    assert (settings.results_path, settings.run) == ('./Results/', 'latest')
+    assert (settings.results_path, settings.run) == (str(REPO / 'Results'), 'latest')
     assert (settings.seed, settings.resume, settings.ema_decay) == (None, False, 0)
     assert (settings.scalars_every, settings.grid_every, settings.grid_later_from, settings.grid_every_later,
             settings.checkpoint_every, settings.checkpoints_kept) == (10, 20, 2000, 200, 1000, 5)
@@ -200,9 +203,8 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(('argument', 'value'), [
     ('BATCH_SIZE=32', 32), ('N_ITERATIONS=30_000', 30000), ('LEARNING_RATE=1e-4', 1e-4), ('LEARNING_RATE=1', 1),
     ('BETA_1=.25', 0.25), ('SEED=None', None), ('SEED=7', 7), ('LOAD=True', True), ('RESUME=False', False),
-    ('DATASET_PATH=./my pictures/', './my pictures/'), ("DATASET_PATH='./my pictures/'", './my pictures/'),
-    ('DATASET_PATH="a"', 'a'), ('DATASET_PATH=C:\\new\\test', 'C:\\new\\test'), ('DATASET_PATH=a=b', 'a=b'),
-    ("DATASET_PATH=it's", "it's"), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
+    ('N_ITERATIONS=1e3', 1000), ('BATCH_SIZE=2.0', 2), ('LOAD=true', True), ('MIRROR=TRUE', True),
+    ('EXPORT=false', False), ('SEED=none', None), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
     ("RUN='2017'", '2017'), ('RUN=2017-01-31_12-00-00_100_12_30000_0.0002_0.5',
                              '2017-01-31_12-00-00_100_12_30000_0.0002_0.5'),
     ('DATASET_CHOSEN=007', '007'), ('DATASET_CHOSEN=True', 'True'), ('SAMPLE_AS=grid,images', 'grid,images'),
@@ -214,6 +216,90 @@ def test_the_command_line_overrides_one_setting(argument, value):
     assert found == value
     assert type(found) is type(value)
     assert settings == dataclasses.replace(read_settings(SHIPPED), **{name: value})
+
+
+@pytest.mark.parametrize(('text', 'path'), [
+    ('./my pictures/', 'my pictures'), ("'./my pictures/'", 'my pictures'), ('"a"', 'a'), ('a=b', 'a=b'),
+    ("it's", "it's"), ('2017', '2017'), ('..', '..'), ('/a/b', '/a/b')])
+def test_a_path_on_the_command_line_begins_where_the_user_is(monkeypatch, tmp_path, text, path):
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings(SHIPPED, [f'DATASET_PATH={text}', 'DATASET_CHOSEN=x'])
+    assert settings.dataset_path == os.path.abspath(path)
+    assert settings.results_path == str(REPO / 'Results')
+
+
+def test_a_path_in_the_file_begins_at_the_file(monkeypatch, edited, tmp_path_factory):
+    path, _ = edited('DATASET_PATH ', "DATASET_PATH = 'my/pictures'")
+    monkeypatch.chdir(tmp_path_factory.mktemp('elsewhere'))
+    assert read_settings(path).dataset_path == str(path.parent / 'my' / 'pictures')
+
+
+@pytest.mark.parametrize(('run', 'means'), [('latest', 'latest'), ('2017', '2017'), ('a/b', '{here}/a/b'),
+                                            ('./b', '{here}/b'), ('/a', '/a')])
+def test_run_is_a_name_or_a_path(monkeypatch, tmp_path, run, means):
+    monkeypatch.chdir(tmp_path)
+    assert read_settings(SHIPPED, [f'RUN={run}']).run == means.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(('path', 'name'), [
+    ('cats', 'cats'), ('my cats/', 'my_cats'), ('rosée', 'rosée'), ('.hidden', 'hidden'), ('a.', 'a'),
+    ('...', 'pictures'), ('/', 'pictures'), ('a:b*c', 'a_b_c'), ("it's", 'it_s')])
+def test_runs_are_filed_under_the_name_of_the_folder_given(path, name):
+    assert read_settings(SHIPPED, [f'DATASET_PATH={path}']).dataset_chosen == name
+    assert read_settings(SHIPPED, [f'DATASET_PATH={path}', 'DATASET_CHOSEN=mine']).dataset_chosen == 'mine'
+
+
+@pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
+def test_load_and_resume_look_under_the_name_of_the_folder_given_if_it_has_runs(tmp_path, what):
+    arguments = [f'{what}=True', 'DATASET_PATH=cats', f'RESULTS_PATH={tmp_path}']
+    assert read_settings(SHIPPED, arguments).dataset_chosen == 'roses'
+    (tmp_path / 'cats').mkdir()
+    assert read_settings(SHIPPED, arguments).dataset_chosen == 'cats'
+
+
+@pytest.mark.parametrize('path', ['a\0b', os.fsdecode(b'caf\xe9')])
+@pytest.mark.parametrize('name', ['DATASET_PATH', 'RESULTS_PATH', 'RUN'])
+def test_a_path_that_no_file_system_or_no_text_can_hold_is_refused(name, path):
+    assert 'of characters that UTF-8 has, without a null' in refusal(SHIPPED, f'{name}={path}')
+
+
+@pytest.mark.parametrize(('argument', 'spelling'), [
+    ('N_ITERATIONS=30,000', 'Write it without a comma, as 30_000.'), ('BATCH_SIZE=1,2', 'Write it without a comma'),
+    ('LEARNING_RATE=0,0002', 'Write it with a point, as 0.5.')])
+def test_a_number_with_a_comma_is_told_how_to_write_it(argument, spelling):
+    sentence = refusal(SHIPPED, argument)
+    name, _, text = argument.partition('=')
+    assert f'{name} is {text!r}' in sentence
+    assert spelling in sentence
+
+
+def test_every_setting_belongs_to_one_place():
+    places = {name: rule.of for name, rule in RULES.items()}
+    assert set(places.values()) == {DOOR, OF_RUN, OF_NOW, OF_LOAD}
+    assert [name for name in NAMES if places[name] == OF_RUN] == [
+        'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'PRECISION', 'SEED', 'N_SAMPLES']
+    assert [name for name in NAMES if places[name] in (DOOR, OF_LOAD)] == [
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
+
+
+# Where settings come from
+
+def test_origin_knows_what_was_said_where():
+    origin = read_settings(SHIPPED, ['BATCH_SIZE=1e1', 'DATASET_PATH=a b']).origin
+    assert origin.given == {'BATCH_SIZE': 10, 'DATASET_PATH': os.path.abspath('a b')}
+    assert origin.control == read_settings(SHIPPED).constants()
+    assert (origin.place('BATCH_SIZE'), origin.place('Z_DIM')) == ('on the command line', 'in mission_control.py')
+    assert origin.program == str(REPO / 'main.py')
+
+
+@pytest.mark.parametrize('argument', [
+    'BATCH_SIZE=3', 'SEED=None', 'LOAD=True', 'RUN=2017', "RUN='2017'", 'RUN="\'a\'"', "RUN=it's", 'RUN=None',
+    'RUN=a b', 'AUGMENT=', "AUGMENT='color,cutout'", 'LEARNING_RATE=1e-7', "DATASET_PATH=$HOME `x` it's", 'RUN=\\n'])
+def test_a_printed_command_gives_the_same_settings_again(argument):
+    settings = read_settings(SHIPPED, [argument])
+    words = shlex.split(settings.origin.command(*settings.origin.words()))
+    assert words[:2] == [sys.executable, str(REPO / 'main.py')]
+    assert read_settings(SHIPPED, words[2:]) == settings
 
 
 @pytest.mark.parametrize('name', ['DATASET_PATH', 'RESULTS_PATH', 'RUN'])
@@ -230,15 +316,19 @@ def test_the_last_of_two_overrides_counts():
 
 
 @pytest.mark.parametrize(('argument', 'found'), [
-    ('BATCH_SIZE=twelve', "BATCH_SIZE is 'twelve', but must be a whole number of at least 1."),
+    ('BATCH_SIZE=twelve', "BATCH_SIZE is 'twelve', but must be a whole number of at least 1 and at most 1000000000."),
     ('BATCH_SIZE=', "BATCH_SIZE is '', but must be"),
     ('N_ITERATIONS=0', 'N_ITERATIONS is 0, but must be'),
-    ('N_ITERATIONS=1e4', 'N_ITERATIONS is 10000.0, but must be a whole number'),
+    ('N_ITERATIONS=1.5e0', 'N_ITERATIONS is 1.5, but must be a whole number'),
+    ('N_ITERATIONS=1e10', 'N_ITERATIONS is 10000000000, but must be a whole number of at least 1 and at most'),
+    ('SEED=1e10', 'SEED is 10000000000, but must be None or'),
+    (f'CHECKPOINTS_KEPT={10**400}', 'CHECKPOINTS_KEPT is 1000000000'),
+    (f'Z_DIM={"1" * 5000}', "Z_DIM is '11111111"),
+    ('BETA_1=0.9999999999', 'BETA_1 is 0.9999999999, but must be a number from 0 to below 1 (at most 0.999999).'),
     ('LEARNING_RATE=-1', 'LEARNING_RATE is -1, but must be a number above 0 and up to 1.'),
     ('LEARNING_RATE=1e400', 'LEARNING_RATE is inf, but must be'),
     ('LEARNING_RATE=nan', "LEARNING_RATE is 'nan', but must be"),
     ('IMAGE_SIZE=65', 'IMAGE_SIZE is 65, but must be one of 16, 32, 64, 128, 256.'),
-    ('LOAD=true', "LOAD is 'true', but must be True or False."),
     ('LOAD=yes', "LOAD is 'yes', but must be True or False."),
     ('LOAD=1', 'LOAD is 1, but must be True or False.'),
     ('DATASET_PATH=', "DATASET_PATH is '', but must be text"),
@@ -288,7 +378,8 @@ def test_main_tells_a_wrong_setting_in_one_sentence_and_exits_with_2(capsys):
     assert main.main(['BATCH_SIZE=twelve']) == 2
     shown = capsys.readouterr()
     assert shown.out == ''
-    assert shown.err.strip() == "The command line: BATCH_SIZE is 'twelve', but must be a whole number of at least 1."
+    assert shown.err.strip() == (
+        "The command line: BATCH_SIZE is 'twelve', but must be a whole number of at least 1 and at most 1000000000.")
 
 
 # --help

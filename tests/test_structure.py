@@ -15,19 +15,21 @@ MODULES = sorted(path.stem for path in FILES if path.stem != '__init__')
 LAYERS = [
     ['main'],
     ['training', 'sampling'],
-    ['measuring'],
+    ['measuring', 'checks'],
     ['saved_generator', 'graph', 'monitor', 'introduction', 'resuming'],
     ['restoring'],
     ['checkpoints'],
     ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'penalty', 'metrics',
      'download'],
     ['session'],
-    ['ops', 'settings', 'usage', 'advice', 'files', 'quiet'],
+    ['ops', 'usage', 'advice', 'files', 'quiet'],
+    ['settings'],
     ['errors'],
+    ['origin'],
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-WITHOUT_TENSORFLOW = ['advice', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'quiet', 'results',
-                      'resuming', 'settings', 'stopping', 'usage']
+WITHOUT_TENSORFLOW = ['advice', 'checks', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'origin',
+                      'quiet', 'results', 'resuming', 'settings', 'stopping', 'usage']
 
 
 def parse(path):

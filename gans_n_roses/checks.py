@@ -1,0 +1,102 @@
+"""What can be known to be wrong before TensorFlow is started, which takes seconds."""
+
+import os
+import shutil
+from pathlib import Path
+
+from gans_n_roses.data import list_files, require_folder
+from gans_n_roses.errors import BadInput
+from gans_n_roses.results import find_run, read_options
+from gans_n_roses.resuming import settle
+from gans_n_roses.settings import RULES, UNSET, names_in
+
+# float32 values for each pixel of a picture. Measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB.
+VALUES_TRAINED = 280
+VALUES_SAMPLED = 30
+STATES = 3  # of each weight: itself and Adam's two moments
+FEATURES = 4 * 4 * 512  # that the generator's first layer makes of z, at 64 pixels and above
+
+
+def check(settings):
+    """Look at all that needs no TensorFlow: folders, runs, numbers that fit together, memory.
+
+    Args:
+      settings: Settings.
+    Returns:
+      list of sentences on settings that do nothing here.
+    Raises:
+      BadInput: training or sampling could not begin.
+    """
+    remarks = _idle(settings)
+    if settings.load or settings.resume:
+        run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+        if settings.resume:
+            settings, _ = settle(settings, read_options(run), run.options)
+    if not settings.load:
+        _check_pictures(settings)
+    _check_memory(settings)
+    if settings.load and 'images' in names_in(settings.sample_as):
+        _check_disk(settings, run)
+    return remarks
+
+
+def _idle(settings):
+    """What is set for LOAD or RESUME though neither is on: refused on the command line, else told."""
+    remarks = []
+    for name, rule in RULES.items():
+        value = getattr(settings, name.lower())
+        if rule.idle in (UNSET, value) or settings.load or (name == 'RUN' and settings.resume):
+            continue
+        needed = 'LOAD=True or RESUME=True' if name == 'RUN' else 'LOAD=True'
+        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing without {needed}'
+        if name in settings.origin.given:
+            raise BadInput(f'{sentence}: add that, or leave {name} out.')
+        remarks.append(f'{sentence}.')
+    return remarks
+
+
+def _check_pictures(settings):
+    place = settings.origin.place('DATASET_PATH')
+    require_folder(settings.dataset_path, place)
+    count = len(list_files(Path(settings.dataset_path)))
+    if 0 < count < settings.batch_size:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}, but DATASET_PATH '
+                       f'{settings.dataset_path!r} holds {count} files: set BATCH_SIZE to at most that, or add '
+                       'pictures.')
+
+
+def _check_memory(settings):
+    """Refuse what is larger than the machine's memory, by the largest of the settings that it comes from."""
+    pixels = settings.image_size**2
+    if settings.load:
+        needs = {'N_FRAMES': settings.n_frames * (2 * pixels + 24 * settings.z_dim) * (
+            'interpolation' in names_in(settings.sample_as))}
+    else:
+        needs = {'BATCH_SIZE': 4 * settings.batch_size * (VALUES_TRAINED * pixels + settings.z_dim),
+                 'N_SAMPLES': 4 * settings.n_samples * (VALUES_SAMPLED * pixels + settings.z_dim),
+                 'Z_DIM': 4 * settings.z_dim * STATES * FEATURES}
+    memory = _memory()
+    if sum(needs.values()) <= memory:
+        return
+    name = max(needs, key=needs.get)
+    raise BadInput(f'{name} is {getattr(settings, name.lower())} {settings.origin.place(name)}, which needs some '
+                   f'{needs[name] / 2**30:.0f} GB of memory, but this machine has {memory / 2**30:.0f} GB: '
+                   f'lower {name}.')
+
+
+def _check_disk(settings, run):
+    """Refuse more files of roses than the disk has room for, at a byte for each pixel: PNG takes one to two."""
+    needed = settings.n_samples * settings.image_size**2
+    free = shutil.disk_usage(run.path).free
+    if needed > free:
+        raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}: files of so many '
+                       f'roses take some {needed / 2**30:.0f} GB, but {free / 2**30:.0f} GB are free in {run.path}: '
+                       'lower N_SAMPLES.')
+
+
+def _memory():
+    """The machine's memory in bytes; infinite where the system does not say."""
+    try:
+        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
+        return float('inf')

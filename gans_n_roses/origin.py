@@ -1,0 +1,52 @@
+"""Where settings come from, for the sentences and commands that a user reads, and for a run that goes on."""
+
+import ast
+import os
+import shlex
+import subprocess
+import sys
+from typing import NamedTuple
+
+FILE = 'mission_control.py'
+
+
+class Origin(NamedTuple):
+    """What mission_control.py said, and what the command line changed for this run."""
+
+    control: dict  # constant → value, all that mission_control.py says
+    given: dict  # constant → value, what the command line gave
+    program: str = 'main.py'  # path of main.py
+
+    def place(self, name):
+        """Where a setting was made: 'on the command line' or 'in mission_control.py'."""
+        return 'on the command line' if name in self.given else f'in {FILE}'
+
+    def words(self):
+        """What the command line gave, as words NAME=value that give the same again."""
+        return [f'{name}={_text(value)}' for name, value in self.given.items()]
+
+    def command(self, *words):
+        """The command that runs main.py with these words NAME=value, to paste into a shell from any folder."""
+        return shell([sys.executable, os.path.abspath(self.program), *words])
+
+
+NOWHERE = Origin({}, {})
+
+
+def shell(words):
+    """Words as one line of the system's shell: each is quoted where it has to be."""
+    return subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)
+
+
+def literal(text):
+    """The value that Python would read in a text, such as 12 or 'roses'; the text itself where it would read none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that literal_eval raises
+        return text
+
+
+def _text(value):
+    if not isinstance(value, str):
+        return repr(value)
+    return repr(value) if isinstance(literal(value), str) and literal(value) != value else value

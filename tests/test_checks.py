@@ -1,0 +1,140 @@
+"""What is told before TensorFlow starts: by processes of main.py in which importing TensorFlow is a fault."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import REPO
+from launching import make_pictures
+
+from gans_n_roses import checks
+from gans_n_roses.checks import check
+from gans_n_roses.errors import BadInput
+from gans_n_roses.results import find_run
+
+SITE = """
+import sys
+class Block:
+    def find_spec(self, name, *_):
+        if name.partition('.')[0] in {blocked}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Function: main.py with these words, in tmp_path, where some packages are as if they were not installed."""
+    def start(*words, blocked=('tensorflow',), folder=tmp_path):
+        site = tmp_path / 'site'
+        site.mkdir(exist_ok=True)
+        (site / 'sitecustomize.py').write_text(SITE.format(blocked=set(blocked)))
+        return subprocess.run([sys.executable, str(REPO / 'main.py'), *words], cwd=folder, text=True,
+                              capture_output=True, env={**os.environ, 'PYTHONPATH': str(site)})
+    return start
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return make_pictures(tmp_path / 'pictures')
+
+
+def assert_told(done, *parts):
+    """One sentence on standard error, exit code 2, before TensorFlow was asked for."""
+    assert done.returncode == 2, done.stderr
+    sentence = done.stderr.strip()
+    assert '\n' not in sentence
+    assert 'not installed' not in sentence
+    for part in parts:
+        assert str(part) in sentence, f'{part} is not in: {sentence}'
+
+
+def test_missing_packages_are_told_with_the_command_that_installs_them(run, pictures):
+    for blocked in (['tensorflow'], ['numpy'], ['PIL'], ['filelock'], ['tqdm'], ['tensorflow', 'numpy']):
+        done = run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', blocked=blocked)
+        assert done.returncode == 2
+        assert 'Traceback' not in done.stderr
+        assert f'is not installed for this Python ({sys.executable}).' in done.stderr
+        assert f'{sys.executable} -m pip install -r {REPO / "requirements.txt"}' in done.stderr
+    assert run('--help', blocked=['tensorflow', 'numpy', 'PIL']).returncode == 0
+
+
+def test_folders_of_pictures(run, pictures, tmp_path):
+    assert_told(run('DATASET_PATH=nosuch'), f"DATASET_PATH is '{tmp_path / 'nosuch'}' on the command line",
+                'there is no such folder')
+    assert_told(run(f'DATASET_PATH={pictures / "0.png"}'), f"'{pictures / '0.png'}' on the command line",
+                'that is a file', 'set it to a folder of pictures')
+
+
+def test_more_in_a_batch_than_there_are_files(run, pictures):
+    assert_told(run(f'DATASET_PATH={pictures}'), 'BATCH_SIZE is 12 in mission_control.py', 'holds 8 files')
+    assert_told(run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=9'), 'BATCH_SIZE is 9 on the command line', '8 files')
+
+
+@pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
+def test_runs_that_are_not_there(run, tmp_path, what):
+    results = tmp_path / 'results'
+    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}'), f'There is no run in {results / "roses"} yet: train')
+    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}', 'RUN=mine'), "RUN is 'mine', but there is no such")
+    for name in ('cats', 'dogs'):
+        saved = results / name / '2026-01-02_03-04-05_100_12_30_0.0002_0.5' / 'Saved_Models'
+        saved.mkdir(parents=True)
+        (saved / 'train-1.index').touch()
+    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}'),
+                "DATASET_CHOSEN 'cats' or 'dogs' has some. Set it so, or train first")
+
+
+@pytest.mark.parametrize(('words', 'name'), [
+    (['RUN=latest2'], 'RUN'), (['EXPORT=True'], 'EXPORT'), (['CHECKPOINT=best'], 'CHECKPOINT'),
+    (['SAMPLE_AS=images'], 'SAMPLE_AS'), (['RESUME=True', 'EXPORT=True'], 'EXPORT')])
+def test_settings_of_load_without_load_are_refused_on_the_command_line(run, words, name):
+    assert_told(run(*words), f'{name} is ', 'on the command line, but does nothing without LOAD=True', 'leave')
+
+
+def test_settings_of_load_in_the_file_are_told(make_settings, pictures):
+    settings = make_settings(dataset_path=str(pictures), batch_size=4, run='mine', checkpoint='best')
+    assert check(settings) == [
+        "RUN is 'mine' in mission_control.py, but does nothing without LOAD=True or RESUME=True.",
+        "CHECKPOINT is 'best' in mission_control.py, but does nothing without LOAD=True."]
+    assert check(make_settings(dataset_path=str(pictures), batch_size=4)) == []
+
+
+@pytest.mark.parametrize('name', ['Z_DIM', 'N_SAMPLES', 'N_ITERATIONS'])
+def test_what_does_not_fit_into_memory(run, pictures, name):
+    done = run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', f'{name}=1e9')
+    if name == 'N_ITERATIONS':
+        assert 'not installed' in done.stderr  # TensorFlow's turn
+    else:
+        assert_told(done, f'{name} is 1000000000 on the command line, which needs', 'GB of memory', f'lower {name}')
+
+
+def test_a_batch_that_does_not_fit_into_memory(make_settings, tmp_path, monkeypatch):
+    for number in range(500):
+        (tmp_path / f'{number}.png').touch()
+    monkeypatch.setattr(checks, '_memory', lambda: 2**30)
+    assert check(make_settings(dataset_path=str(tmp_path), batch_size=12)) == []
+    with pytest.raises(BadInput, match=r'BATCH_SIZE is 400 in mission_control\.py, which needs some 2 GB of memory, '
+                                       r'but this machine has 1 GB: lower BATCH_SIZE\.'):
+        check(make_settings(dataset_path=str(tmp_path), batch_size=400))
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A RESULTS_PATH with two data sets that have a run each."""
+    for name in ('roses', 'two'):
+        saved = tmp_path / name / '2026-01-02_03-04-05_100_12_30_0.0002_0.5' / 'Saved_Models'
+        saved.mkdir(parents=True)
+        (saved / 'train-1.index').touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(('words', 'name'), [
+    (['SAMPLE_AS=images', 'N_SAMPLES=1e9'], 'N_SAMPLES'), (['SAMPLE_AS=interpolation', 'N_FRAMES=1e9'], 'N_FRAMES')])
+def test_what_load_has_no_room_for(run, results, words, name):
+    assert_told(run('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
+
+
+def test_run_may_be_the_folder_of_a_data_set(results):
+    for run in (str(results / 'two'), 'two'):
+        assert find_run(str(results), 'roses', run).path.parent == results / 'two'
