@@ -10,9 +10,10 @@ from gans_n_roses.results import find_run, read_options
 from gans_n_roses.resuming import settle
 from gans_n_roses.settings import RULES, UNSET, names_in
 
-# float32 values for each pixel of a picture. Measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB.
+# float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
+# more in a sample grid 0.75 MB.
 VALUES_TRAINED = 280
-VALUES_SAMPLED = 30
+VALUES_SAMPLED = 45
 STATES = 3  # of each weight: itself and Adam's two moments
 FEATURES = 4 * 4 * 512  # that the generator's first layer makes of z, at 64 pixels and above
 

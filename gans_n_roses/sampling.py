@@ -17,12 +17,14 @@ from gans_n_roses.noise import draw_z, walk
 from gans_n_roses.restoring import read_newest
 from gans_n_roses.results import TIMESTAMP, find_run, read_options
 from gans_n_roses.saved_generator import export, make_rose, open_generator
+from gans_n_roses.session import within_memory
 from gans_n_roses.settings import names_in
 
 GRID_PIXELS = 2**26  # the largest grid: 16,384 roses at 64 pixels, 192 MB
 GIF_MILLISECONDS = 50
 
 
+@within_memory()
 def sample(settings):
     """Make roses with the newest or the best checkpoint of a run. What makes the model comes from the checkpoint.
 

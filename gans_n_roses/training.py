@@ -21,12 +21,13 @@ from gans_n_roses.precision import choose_precision
 from gans_n_roses.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
 from gans_n_roses.resuming import BEFORE, history_entry, settle, what_makes_it
-from gans_n_roses.session import open_session
+from gans_n_roses.session import open_session, within_memory
 from gans_n_roses.stopping import StopRequest
 
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
+@within_memory()
 def train(settings):
     """Train both networks on a folder of pictures, from the start or from where a run stopped.
 
