@@ -24,11 +24,11 @@ def check(settings):
     Args:
       settings: Settings.
     Returns:
-      list of sentences on settings that do nothing here.
+      list of sentences on what the user may not expect: settings that do nothing here, and whose runs these are.
     Raises:
       BadInput: training or sampling could not begin.
     """
-    remarks = _idle(settings)
+    remarks = [*_idle(settings), *_named_by_folder(settings)]
     if settings.load or settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         if settings.resume:
@@ -54,6 +54,14 @@ def _idle(settings):
             raise BadInput(f'{sentence}: add that, or leave {name} out.')
         remarks.append(f'{sentence}.')
     return remarks
+
+
+def _named_by_folder(settings):
+    origin, name = settings.origin, settings.dataset_chosen
+    follows = 'DATASET_PATH' in origin.given and 'DATASET_CHOSEN' not in origin.given
+    if not follows or name == origin.control['DATASET_CHOSEN']:
+        return []
+    return [f'Runs are kept under {name!r}, the name of the folder of pictures: DATASET_CHOSEN=… gives another.']
 
 
 def _check_pictures(settings):

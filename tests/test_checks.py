@@ -12,6 +12,7 @@ from gans_n_roses import checks
 from gans_n_roses.checks import check
 from gans_n_roses.errors import BadInput
 from gans_n_roses.results import find_run
+from gans_n_roses.settings import read_settings
 
 SITE = """
 import sys
@@ -98,6 +99,14 @@ def test_settings_of_load_in_the_file_are_told(make_settings, pictures):
         "RUN is 'mine' in mission_control.py, but does nothing without LOAD=True or RESUME=True.",
         "CHECKPOINT is 'best' in mission_control.py, but does nothing without LOAD=True."]
     assert check(make_settings(dataset_path=str(pictures), batch_size=4)) == []
+
+
+def test_a_folder_that_gives_its_name_to_the_runs_is_told(pictures):
+    arguments = [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4']
+    sentence, = check(read_settings(REPO / 'mission_control.py', arguments))
+    assert sentence == ("Runs are kept under 'pictures', the name of the folder of pictures: DATASET_CHOSEN=… gives "
+                        'another.')
+    assert check(read_settings(REPO / 'mission_control.py', [*arguments, 'DATASET_CHOSEN=mine'])) == []
 
 
 @pytest.mark.parametrize('name', ['Z_DIM', 'N_SAMPLES', 'N_ITERATIONS'])
