@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.augment import augment
+from gans_n_roses.losses import discriminator_loss, generator_loss
 from gans_n_roses.models import discriminator, generator
 from gans_n_roses.ops import batch_norm
 from gans_n_roses.penalty import add_penalty
@@ -64,10 +65,9 @@ def build_graph(settings):
     both = augmented(tf.concat([images, fakes], 0), 0)
     both_logits = discriminator(both, normalize=partial(batch_norm, groups=2), dtype=dtype)
     real_logits, fake_logits = tf.split(both_logits, 2)
-    d_loss_real = cross_entropy(real_logits, tf.ones_like)
-    d_loss_fake = cross_entropy(fake_logits, tf.zeros_like)
+    d_loss_real, d_loss_fake = discriminator_loss(real_logits, fake_logits)
     d_loss = d_loss_real + d_loss_fake
-    g_loss = cross_entropy(fake_logits, tf.ones_like)
+    g_loss = generator_loss(fake_logits)
 
     d_variables, g_variables = split_variables(tf.trainable_variables())
     d_gradients = tf.gradients(d_loss, d_variables)
@@ -76,7 +76,7 @@ def build_graph(settings):
                                   settings.r1_gamma, iteration)
     d_update = _adam(settings).apply_gradients(zip(d_gradients, d_variables, strict=True))
     with tf.control_dependencies([d_update]):
-        g_loss_after_d = cross_entropy(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype), tf.ones_like)
+        g_loss_after_d = generator_loss(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype))
         g_update = _adam(settings).minimize(g_loss_after_d, iteration, var_list=g_variables)
     train_step, average = _keep_average(g_update, g_variables, iteration, settings.ema_decay)
 
@@ -96,18 +96,6 @@ def build_graph(settings):
     }
     return GanGraph(images, z, fakes, d_loss_real, d_loss_fake, d_loss, g_loss, train_step, iteration, scalars,
                     sample_z, samples)
-
-
-def cross_entropy(logits, labels_like):
-    """Mean sigmoid cross-entropy of logits against one label for all (Goodfellow et al. 2014, arXiv:1406.2661, sec. 3).
-
-    Args:
-      logits: float32 [batch, 1].
-      labels_like: tf.ones_like for "real", tf.zeros_like for "fake".
-    Returns:
-      float32 scalar.
-    """
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels_like(logits), logits=logits))
 
 
 def split_variables(variables):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.graph import build_graph, cross_entropy, split_variables
+from gans_n_roses.graph import build_graph, split_variables
+from gans_n_roses.losses import cross_entropy
 from gans_n_roses.models import discriminator, generator
 from gans_n_roses.session import open_session
 

@@ -19,7 +19,7 @@ LAYERS = [
     ['saved_generator', 'graph', 'monitor', 'introduction', 'resuming'],
     ['restoring'],
     ['checkpoints'],
-    ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'penalty', 'metrics',
+    ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'penalty', 'losses', 'metrics',
      'download'],
     ['session'],
     ['ops', 'usage', 'advice', 'files', 'quiet'],
