@@ -16,9 +16,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 
 benchmark: .venv/installed
-	$(BIN)/python benchmarks/training_step.py $(ARGS)
-	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python -m benchmarks.training_step $(ARGS)
+	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.loading
 
 tensorboard: .venv/installed
 	$(BIN)/python -m tensorboard.main --logdir $(RESULTS)

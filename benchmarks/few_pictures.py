@@ -1,7 +1,7 @@
 """A DCGAN on few pictures: the article's settings, remedies one by one and together, measured side by side.
 
-    python benchmarks/few_pictures.py roses=Dataset/Roses
-    python benchmarks/few_pictures.py roses_67=~/roses_67 photographs=Dataset/flower_photos/roses --seeds 1 2
+    python -m benchmarks.few_pictures roses=Dataset/Roses
+    python -m benchmarks.few_pictures roses_67=~/roses_67 photographs=Dataset/flower_photos/roses --seeds 1 2
 
 Trains every setting on every folder with every seed through main.py, then measures each checkpoint (256 roses by the
 generator's population statistics, as LOAD makes them) and prints a table. What is there already is not done again: the
@@ -15,9 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from start_up import REPO, machine
-
-sys.path.insert(0, str(REPO))
+from benchmarks.shared import REPO, machine
 from gans_n_roses.files import write_file
 from gans_n_roses.quiet import quietly
 

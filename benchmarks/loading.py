@@ -1,16 +1,14 @@
 """How long a folder of pictures takes to load, how much memory, and what one batch costs.
 
-    python benchmarks/loading.py                         2,000 made-up JPEGs, 200×150
-    python benchmarks/loading.py --count 20000           more of them
-    python benchmarks/loading.py Dataset/flower_photos/roses
+    python -m benchmarks.loading                         2,000 made-up JPEGs, 200×150
+    python -m benchmarks.loading --count 20000           more of them
+    python -m benchmarks.loading Dataset/flower_photos/roses
 
 Memory is the process's peak above what it held before loading; Linux and macOS only. Takes 1.3 GB itself.
 """
 
 import argparse
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.shared import peak_mb
 from gans_n_roses.data import next_batch, read_folder
 from gans_n_roses.introduction import summary
 
@@ -79,11 +77,6 @@ def measure_batches(image_size, batch_size):
     for count, ms in zip(pools, (few_ms, many_ms), strict=True):
         print(f'next_batch   {ms:.2f} ms of {count} pictures: {ms / ITERATION_MS:.1%} of a {ITERATION_MS} ms iteration')
     print(f'ratio        {many_ms / few_ms:.1f}; an iteration takes {(many_ms - few_ms) / ITERATION_MS:+.1%} time')
-
-
-def peak_mb():
-    """Peak memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3)
 
 
 if __name__ == '__main__':

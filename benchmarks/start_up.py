@@ -1,6 +1,6 @@
 """How long `python main.py` takes to its first iteration, and how much memory a run takes.
 
-    python benchmarks/start_up.py
+    python -m benchmarks.start_up
 
 The yardstick is a process that does the least: it starts Python, imports TensorFlow, reads mission_control.py, builds
 the training graph, opens a session and initializes the weights. main.py does that too, and also chooses the precision
@@ -10,18 +10,15 @@ in turn. Linux and macOS only.
 """
 
 import argparse
-import importlib.util
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
-from pathlib import Path
 
-REPO = Path(__file__).resolve().parent.parent
+from benchmarks.shared import REPO, machine, megabytes
+
 RATIO_ALLOWED, GB_ALLOWED = 1.3, 1.3
 ITERATIONS_FOR_MEMORY = 20
 
@@ -65,7 +62,7 @@ def main():
         if warm:
             bare.append(times[0])
             whole.append(times[1][0])
-    megabytes = peak_mb(run_of(ITERATIONS_FOR_MEMORY))
+    peak = peak_mb(run_of(ITERATIONS_FOR_MEMORY))
 
     print(f"load average {start:.1f} at the start, {os.getloadavg()[0]:.1f} at the end (the benchmark's own included)")
     print(f'medians of {arguments.rounds} rounds, in seconds from the start of the process\n')
@@ -78,7 +75,7 @@ def main():
         # Within each round: a machine that slows down for a while slows both sides.
         ratio = statistics.median(one / times[stage] for one, times in zip(whole, bare, strict=True))
         print(f'{name:<31}{ratio:6.2f}' + f'   at most {RATIO_ALLOWED}' * (stage == 2))
-    print(f'peak memory, {ITERATIONS_FOR_MEMORY} iterations     {megabytes / 1000:6.2f}   GB, at most {GB_ALLOWED}')
+    print(f'peak memory, {ITERATIONS_FOR_MEMORY} iterations     {peak / 1000:6.2f}   GB, at most {GB_ALLOWED}')
 
 
 def run_of(iterations):
@@ -119,23 +116,7 @@ def peak_mb(python_arguments):
         process.stdout.close()
     if process.returncode:
         sys.exit(f'python {python_arguments[0]} ended with {process.returncode}: run it by hand.')
-    return usage.ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3)
-
-
-def machine():
-    """Two lines that say what the figures were measured on."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-        facts = {key.strip(): value.strip() for key, _, value in (line.partition(':') for line in lines)}
-    except OSError:  # not Linux
-        facts = {}
-    flags = facts.get('flags', '').split()
-    fast = [flag for flag in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16') if flag in flags]
-    versions = [f'{name} {metadata.version(name)}' for name in ('tensorflow', 'torch', 'numpy')
-                if importlib.util.find_spec(name)]
-    return (f'{facts.get("model name") or platform.processor() or platform.machine()}, {os.cpu_count()} cores'
-            f'{" with " * bool(fast)}{", ".join(fast)}\n{platform.system()} {platform.release()}, '
-            f'Python {platform.python_version()}, {", ".join(versions)}')
+    return megabytes(usage)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 """How long one training step takes: the article's, ours and PyTorch's, in turn, on the processor alone.
 
-    python benchmarks/training_step.py                   the article's settings: batch 12, 64×64
-    python benchmarks/training_step.py --batch 64        a larger batch
-    python benchmarks/training_step.py --memory          also each one's peak resident memory
+    python -m benchmarks.training_step                   the article's settings: batch 12, 64×64
+    python -m benchmarks.training_step --batch 64        a larger batch
+    python -m benchmarks.training_step --memory          also each one's peak resident memory
 
 Each variant waits in a process of its own until it is asked for one step; a round asks each once, in an order drawn
 anew. A step right after another of its kind, as in training, was 1 to 4 % faster, in every variant.
@@ -14,7 +14,6 @@ import importlib.util
 import multiprocessing
 import os
 import random
-import resource
 import statistics
 import sys
 import time
@@ -22,9 +21,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-from start_up import REPO, machine
-
-sys.path.insert(0, str(REPO))
+from benchmarks.shared import REPO, machine, peak_mb
 from gans_n_roses.quiet import quietly
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
@@ -46,7 +43,7 @@ class Variant(NamedTuple):
 
 def article(batch, size, _precision):
     """The article's step."""
-    from article import make_step
+    from benchmarks.article import make_step
     return make_step(batch, size, channels_at(size), Z_DIM)
 
 
@@ -67,13 +64,13 @@ def ours(batch, size, precision):
 
 def pytorch(_batch, size, precision):
     """PyTorch's step."""
-    from peer import make_step
+    from benchmarks.peer import make_step
     return make_step(channels_at(size), Z_DIM, precision == 'bfloat16')
 
 
 def matrix_product(_batch, _size, precision):
     """The product of two square matrices, for the machine's peak."""
-    from article import make_product
+    from benchmarks.article import make_product
     return make_product(PRODUCT, precision)
 
 
@@ -147,7 +144,7 @@ def work(pipe, variant, batch, size):
     pipe.send('ready')
     while pipe.recv() == 'go':
         pipe.send(milliseconds())
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3))
+    pipe.send(peak_mb())
 
 
 def print_table(variants, times, memory, arguments):

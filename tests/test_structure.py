@@ -121,6 +121,6 @@ def test_a_broad_except_says_why_on_its_line_or_raises_again(path):
 
 @pytest.mark.parametrize('name', ['few_pictures', 'loading', 'start_up', 'training_step'])
 def test_benchmarks_find_what_they_import(name):
-    process = subprocess.run([sys.executable, REPO / 'benchmarks' / f'{name}.py', '--help'], capture_output=True,
-                             text=True, cwd=REPO)
+    process = subprocess.run([sys.executable, '-m', f'benchmarks.{name}', '--help'], capture_output=True, text=True,
+                             cwd=REPO)
     assert process.returncode == 0, process.stderr
