@@ -5,12 +5,12 @@ import os
 import re
 import shlex
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from gans_n_roses.errors import BadInput
-from gans_n_roses.files import write_file
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.files import read_file, write_file
 
 FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
@@ -35,7 +35,7 @@ class RunFolder(NamedTuple):
     def saved_models(self):
         """Saved_Models, or the folder itself where someone points at checkpoints directly."""
         inside = self.path / 'Saved_Models'
-        return self.path if not inside.is_dir() and checkpoint_iterations(self.path) else inside
+        return self.path if not inside.is_dir() and checkpoint_names(self.path) else inside
 
     @property
     def options(self):
@@ -48,17 +48,19 @@ def make_run_folder(settings, now):
 
     Args:
       settings: Settings.
-      now: datetime that the run's name begins with.
+      now: datetime that the run's name begins with; where the clock was set back behind that of an earlier run, the
+        second after it, so that the newest run stays the last one.
     Returns:
       RunFolder, claimed by this process alone: a name that is taken gets "_2", "_3" …
     Raises:
       BadInput: RESULTS_PATH cannot be written.
     """
     parent = Path(settings.results_path) / settings.dataset_chosen
-    name = '_'.join(map(str, (now.strftime(TIMESTAMP), settings.z_dim, settings.batch_size, settings.n_iterations,
-                              settings.learning_rate, settings.beta_1)))
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        begun = _not_before_others(parent, now).strftime(TIMESTAMP)
+        name = '_'.join(map(str, (begun, settings.z_dim, settings.batch_size, settings.n_iterations,
+                                  settings.learning_rate, settings.beta_1)))
         for attempt in range(1, 1000):
             run = RunFolder(parent / (name if attempt == 1 else f'{name}_{attempt}'))
             try:
@@ -87,7 +89,7 @@ def find_run(results_path, dataset_chosen, run):
     """
     parent = Path(results_path) / dataset_chosen
     runs = sorted(_run_folders(parent), key=_begun)
-    with_checkpoint = [other for other in runs if checkpoint_iterations(other.saved_models)]
+    with_checkpoint = [other for other in runs if checkpoint_names(other.saved_models)]
     if run == 'latest':
         if not runs:
             raise BadInput(f'There is no run in {parent} yet: train first, with LOAD = False and RESUME = False.')
@@ -100,7 +102,7 @@ def find_run(results_path, dataset_chosen, run):
         if chosen is None:
             raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path'
                            + (f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'))
-    if not checkpoint_iterations(chosen.saved_models):
+    if not checkpoint_names(chosen.saved_models):
         other = (f"RUN = '{with_checkpoint[-1].path.name}' is the newest run that has one." if with_checkpoint
                  else 'Train first, with LOAD = False and RESUME = False.')
         raise BadInput(f'{chosen.path} has no checkpoint. {other}')
@@ -109,8 +111,15 @@ def find_run(results_path, dataset_chosen, run):
 
 def checkpoint_iterations(folder, kind='train'):
     """The iterations that have a checkpoint of a kind, 'train' or 'best', in a folder, lowest first."""
-    matches = (re.fullmatch(rf'{kind}-(\d+)\.index', path.name) for path in Path(folder).glob(f'{kind}-*.index'))
+    indices = Path(folder).glob(f'{kind}-*.index')
+    matches = (re.fullmatch(rf'{kind}-(0|[1-9][0-9]*)\.index', path.name) for path in indices)
     return sorted(int(match[1]) for match in matches if match)
+
+
+def checkpoint_names(folder, kinds=('train', 'best')):
+    """The names of the checkpoints in a folder, the newest last: at the same iteration "best-6", then "train-6"."""
+    found = [(iteration, kind) for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
+    return [f'{kind}-{iteration}' for iteration, kind in sorted(found)]
 
 
 def how_to_go_on(folder, change=''):
@@ -120,11 +129,12 @@ def how_to_go_on(folder, change=''):
       folder: Path of Saved_Models.
       change: a NAME=value that the run should go on with.
     """
-    iterations = checkpoint_iterations(folder)
-    if not iterations:
+    names = checkpoint_names(folder)
+    if not names:
         return 'Nothing was saved before.'
+    iteration = names[-1].partition('-')[2]
     words = ['RESUME=True', f'RUN={folder.parent}']
-    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
+    return (f'The last checkpoint is {folder / names[-1]}: go on from iteration {iteration} with '
             f'`{command(words, [change] if change else [])}`.')
 
 
@@ -149,9 +159,9 @@ def read_options(run):
       BadInput: it is missing, not JSON, or of a format that this version does not know.
     """
     try:
-        options = json.loads(run.options.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as problem:
-        raise BadInput(f'{run.options} cannot be read ({problem}): put it back as the run wrote it.') from None
+        options = json.loads(read_file(run.options).decode())
+    except (OSError, ValueError, RecursionError) as problem:  # the last one where brackets are nested without end
+        raise BadInput(f'{run.options} cannot be read ({reason(problem)}): put it back as the run wrote it.') from None
     if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') != FORMAT:
@@ -164,6 +174,11 @@ def read_options(run):
 
 def _run_folders(parent):
     return [RunFolder(path) for path in parent.glob('*') if path.is_dir() and _begun(RunFolder(path))]
+
+
+def _not_before_others(parent, now):
+    newest = max((_begun(run)[0] for run in _run_folders(parent)), default=now)
+    return now if newest <= now else min(newest, datetime(9999, 12, 31)) + timedelta(seconds=1)
 
 
 def _begun(run):
