@@ -87,6 +87,22 @@ def test_averaged_weights_are_used_where_there_are_any(trained):
     assert np.abs(averaged - latest).max() > 1e-3
 
 
+def test_pictures_carry_what_makes_them_again(trained):
+    settings, run = trained
+    grid, folder, sheet = sample(dataclasses.replace(settings, n_samples=3, sample_as='grid,images,measures'))
+    model = {'Software': "GANs N' Roses", 'RUN': run.path.name, 'Checkpoint': 'train-30', 'Z_DIM': '4',
+             'IMAGE_SIZE': '16'}
+    assert Image.open(grid).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'grid'}
+    assert Image.open(sheet).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'measures'}
+    for seed in (5, 6, 7):
+        text = Image.open(folder / f'seed_{seed:010d}.png').text
+        assert text == {**model, 'SEED': str(seed), 'N_SAMPLES': '1', 'SAMPLE_AS': 'images'}
+    again = sample(dataclasses.replace(
+        settings, run=text['RUN'], seed=int(text['SEED']), n_samples=int(text['N_SAMPLES']),
+        sample_as=text['SAMPLE_AS']))[0] / 'seed_0000000007.png'
+    assert again.read_bytes() == (folder / again.name).read_bytes()
+
+
 def test_grid_interpolation_and_export_in_one_go(trained):
     settings, run = trained
     grid, animation, export = sample(dataclasses.replace(
