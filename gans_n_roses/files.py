@@ -53,13 +53,15 @@ def claim_file(path):
     Yields:
       The path itself; numbered ("_2", "_3" …) where there is such a file, or another process is making it.
     Raises:
-      OSError: the folder cannot be written.
+      OSError: the folder cannot be written; it names the file.
     """
     for chosen in _numbered(path):
         try:
             _aside(chosen).touch(exist_ok=False)
         except FileExistsError:
             continue
+        except OSError as problem:
+            raise OSError(problem.errno, problem.strerror, str(chosen)) from None
         if not os.path.lexists(chosen):  # looked at after the claim: another process may just have made it
             break
         _aside(chosen).unlink(missing_ok=True)

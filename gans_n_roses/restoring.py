@@ -22,7 +22,7 @@ MT19937_KEYS = 624
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds, checked: whoever has one need not ask again, but for what fits his networks."""
+    """What a checkpoint holds, checked: all that is still to ask is whether it fits the networks."""
 
     path: Path  # Saved_Models/train-6
     values: dict  # name of a variable → array of finite numbers
@@ -63,11 +63,11 @@ def read_newest(folder, which='latest', say=print):
         if deleted == DELETED_MEANWHILE:
             raise RunFailed(f'The checkpoints in {folder} are deleted before they can be read: set CHECKPOINTS_KEPT '
                             'of the run that is being trained there to more.')
-    if which == 'best' and not torn:
-        raise BadInput(f"{folder} has no best checkpoint: nothing was measured yet, or all that was measured was too "
-                       "much like copies. Set CHECKPOINT = 'latest'.")
-    raise BadInput(f'{folder} has no whole checkpoint{" that was best" * (which == "best")}: set RUN to another run, '
-                   'or train anew.')
+    if which == 'best':
+        why = ('has no best checkpoint that is whole' if torn else
+               'has no best checkpoint: nothing was measured yet, or all that was measured was too much like copies')
+        raise BadInput(f"{folder} {why}. Set CHECKPOINT = 'latest'.")
+    raise BadInput(f'{folder} has no whole checkpoint: set RUN to another run, or train anew.')
 
 
 def read_checkpoint(path):

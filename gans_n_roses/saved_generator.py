@@ -108,16 +108,19 @@ def export(saved, path):
     Returns:
       path.
     Raises:
-      OSError: the disk is full, or the folder cannot be written. An earlier export is as it was.
+      OSError: the disk is full, or the folder cannot be written; it names the path. An earlier export is as it was.
     """
-    path.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory('.partial', f'.{path.name}.', path.parent, ignore_cleanup_errors=True) as aside:
-        try:
+    suffix, prefix = '.partial', f'.{path.name}.'
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(suffix, prefix, path.parent, ignore_cleanup_errors=True) as aside:
             with inside(aside):  # the writer takes paths in UTF-8 only
                 _write_saved_model(saved, 'new')
-        except tf.errors.OpError as problem:
-            raise OSError(None, reason(problem), str(path)) from None
-        _replace_folder(path, Path(aside, 'new'))
+            _replace_folder(path, Path(aside, 'new'))
+    except (OSError, tf.errors.OpError) as problem:
+        with contextlib.suppress(OSError):  # earlier exports stay
+            path.parent.rmdir()
+        raise OSError(None, reason(problem), str(path)) from None
     return path
 
 

@@ -150,6 +150,8 @@ def test_no_whole_checkpoint_of_either_kind_is_told(tmp_path):
     with pytest.raises(BadInput, match='no whole checkpoint: set RUN to another run, or train anew'):
         read_newest(tmp_path, say=said.append)
     assert len(said) == 2
+    with pytest.raises(BadInput, match=r"no best checkpoint that is whole\. Set CHECKPOINT = 'latest'"):
+        read_newest(tmp_path, 'best', said.append)
 
 
 @pytest.mark.parametrize('change', [

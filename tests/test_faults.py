@@ -356,6 +356,21 @@ def test_disk_full_in_load_names_what_could_not_be_written(launcher, tiny, broke
         assert [path.name for path in folder.iterdir()] == ['filler']
 
 
+@pytest.mark.parametrize('earlier', [False, True])
+def test_export_that_fails_leaves_what_was_there(launcher, tiny, broken, tmp_path, earlier):
+    exports = broken.path / 'Exported_Model'
+    if earlier:
+        (exports / 'train-8').mkdir(parents=True)
+        (exports / 'train-8' / 'saved_model.pb').write_bytes(b'earlier')
+    before = contents(broken.path)
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'EXPORT': True, 'SAMPLE_AS': 'measures'},
+                         file_limit=500_000)
+    assert_told(ended, 1, exports / 'train-8', 'too large')
+    assert {path: content for path, content in contents(broken.path).items()
+            if 'Trained_model_nearest' not in path.name} == before
+    assert exports.exists() == earlier
+
+
 def test_no_room_for_what_is_held_back():
     """No temporary file can be written: TensorFlow's chatter is shown, and everything runs."""
     code = ('import os, resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);'
