@@ -96,7 +96,7 @@ def measure_checkpoint(prefix, real):
     from gans_n_roses.saved_generator import open_generator
     kept = prefix.with_name(f'{prefix.name}-measures.json')
     if not kept.exists():
-        with open_generator(read_checkpoint(prefix), prefix) as saved:
+        with open_generator(read_checkpoint(prefix).values, prefix) as saved:
             roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
         write_file(kept, json.dumps(measure(real, np.concatenate(roses))).encode())
     return json.loads(kept.read_text())

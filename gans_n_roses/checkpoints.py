@@ -88,8 +88,8 @@ def _save(session, ops, folder, kind, iteration, state, score, delete_others):
         raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved.')
     try:
         aside.mkdir(exist_ok=True)
-        session.run(ops.save, {ops.prefix: str(aside / name), ops.rng: _pack(state.rng), ops.grid_z: state.grid_z,
-                               ops.score: score})
+        session.run(ops.save, {ops.prefix: os.fsencode(aside / name), ops.rng: _pack(state.rng),
+                               ops.grid_z: state.grid_z, ops.score: score})
         for suffix in (DATA, INDEX):
             _sync(aside / (name + suffix))
             os.replace(aside / (name + suffix), folder / (name + suffix))

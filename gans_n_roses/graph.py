@@ -110,7 +110,9 @@ def split_variables(variables):
     """
     d_variables = [variable for variable in variables if variable.name.startswith('d_')]
     g_variables = [variable for variable in variables if variable.name.startswith('g_')]
-    assert len(d_variables) + len(g_variables) == len(variables), [variable.name for variable in variables]
+    stray = [variable.name for variable in variables if not variable.name.startswith(('d_', 'g_'))]
+    if stray:
+        raise AssertionError(f'of neither network: {", ".join(stray)}')
     return d_variables, g_variables
 
 

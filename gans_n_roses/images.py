@@ -4,7 +4,7 @@ import io
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from gans_n_roses.files import write_file
 
@@ -48,16 +48,19 @@ def pairs(above, below):
     return merge(np.concatenate([above, below], axis=1))
 
 
-def png(picture):
-    """Encode uint8 [height, width, 3] as the bytes of a PNG file."""
+def png(picture, text=None):
+    """Encode uint8 [height, width, 3] as the bytes of a PNG file; text, a dict of str, goes into its text fields."""
+    fields = PngImagePlugin.PngInfo()
+    for name, value in (text or {}).items():
+        fields.add_text(name, value)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'PNG')
+    Image.fromarray(picture).save(buffer, 'PNG', pnginfo=fields)
     return buffer.getvalue()
 
 
-def save_image(path, picture):
-    """Write uint8 [height, width, 3] as a PNG file. Raises OSError as `write_file`."""
-    write_file(path, png(picture))
+def save_image(path, picture, text=None):
+    """Write uint8 [height, width, 3] as a PNG file, with text as in `png`. Raises OSError as `write_file`."""
+    write_file(path, png(picture, text))
 
 
 def save_gif(path, frames, milliseconds):

@@ -1,5 +1,6 @@
 """What the user sees of a run: the progress bar, TensorBoard, sample grids."""
 
+import io
 import os
 import re
 import socket
@@ -11,7 +12,7 @@ from PIL import Image
 from tensorboard.plugins.hparams.api import hparams_pb
 from tqdm import tqdm
 
-from gans_n_roses.files import write_file
+from gans_n_roses.files import read_file, write_file
 from gans_n_roses.images import merge, png, save_gif, save_image, to_uint8
 
 GIF_FRAMES = 100
@@ -36,9 +37,8 @@ class Monitor:
         self._total = total
         self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
         self._next_line = time.monotonic()
-        name = f'events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}'
         self._events = None
-        self._attempt('TensorBoard events', lambda: self._open_events(str(run.tensorboard / name), start))
+        self._attempt('TensorBoard events', lambda: self._open_events(run.tensorboard, start))
 
     def __enter__(self):
         return self
@@ -112,18 +112,17 @@ class Monitor:
                                                      merge(pictures[rows])))
 
     def animation(self):
-        """Save training.gif: the grids so far, the last one included."""
-        paths = grid_paths(self._run)
-        chosen = sorted(set(np.linspace(0, len(paths) - 1, min(GIF_FRAMES, len(paths))).astype(int)))
-        frames = (np.asarray(Image.open(paths[row])) for row in chosen)
-        if not paths:  # none could be written
-            return
-        self._attempt('pictures', lambda: save_gif(self._run.generated_images / 'training.gif', frames,
-                                                   GIF_MILLISECONDS))
+        """Save training.gif."""
+        self._attempt('pictures', lambda: save_animation(self._run))
 
-    def _open_events(self, path, start):
+    def _open_events(self, folder, start):
+        # TensorBoard reads a folder's files by name, which begins with the time, and drops the steps of one that are
+        # later than the start of the next: so a resumed run's name comes last, also where the clock was set back.
+        times = (re.match(r'events\.out\.tfevents\.(\d{1,12})', path.name) for path in folder.iterdir())
+        now = max([time.time(), *(int(match[1]) + 1 for match in times if match)])
+        path = folder / f'events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}'
         # Written by hand, since tf.summary.FileWriter reports a full disk in another thread, or not at all.
-        self._events = tf.io.TFRecordWriter(path)
+        self._events = tf.io.TFRecordWriter(os.fsencode(path))
         self._events.write(tf.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
         # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
         first = start + 1 if start else 0
@@ -152,6 +151,37 @@ class Monitor:
             if what not in self._faults:
                 self._faults.add(what)
                 self.say(f'{self._run.path}: {what} cannot be written ({problem}); training goes on without them.')
+
+
+def animation_path(run):
+    """Where the film of a complete run is kept."""
+    return run.generated_images / 'training.gif'
+
+
+def lacks_animation(run):
+    """Whether a complete run has no film of all its grids: it was killed while that was made."""
+    film, grids = animation_path(run), grid_paths(run)
+    return bool(grids) and (not film.exists() or film.stat().st_mtime < grids[-1].stat().st_mtime)
+
+
+def save_animation(run):
+    """Save training.gif: the grids so far, the last one included.
+
+    Raises:
+      OSError: it cannot be written, or a grid cannot be read.
+    """
+    paths = grid_paths(run)
+    if not paths:  # none could be written
+        return
+    chosen = sorted(set(np.linspace(0, len(paths) - 1, min(GIF_FRAMES, len(paths))).astype(int)))
+    save_gif(animation_path(run), (_read_grid(paths[row]) for row in chosen), GIF_MILLISECONDS)
+
+
+def _read_grid(path):
+    try:
+        return np.asarray(Image.open(io.BytesIO(read_file(path))))
+    except (SyntaxError, ValueError) as problem:  # Pillow's, where a picture is torn
+        raise OSError(None, f'{problem}', str(path)) from None
 
 
 def grid_path(run, iteration):

@@ -12,14 +12,20 @@ LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 def quietly():
     """Hold back what is written to standard error, also by C++ code; all of it is shown if the block fails.
 
-    With the environment's TF_CPP_MIN_LOG_LEVEL at 0 or 1, TensorFlow says everything, as it does without this package.
+    With the environment's TF_CPP_MIN_LOG_LEVEL at 0 or 1, TensorFlow says everything, as it does without this package;
+    also where no temporary file has room to hold it back. Without a standard error there is nothing to hold back.
     """
-    if os.environ.setdefault(LEVEL, '2') in ('0', '1'):
+    if os.environ.setdefault(LEVEL, '2') in ('0', '1') or sys.stderr is None:
+        yield
+        return
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below, as what is done without it is no fault)
+    except OSError:
         yield
         return
     sys.stderr.flush()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with held:
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -3,12 +3,12 @@
 import json
 import os
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from gans_n_roses.errors import BadInput
-from gans_n_roses.files import write_file
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.files import read_file, write_file
 from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
 FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
@@ -34,7 +34,7 @@ class RunFolder(NamedTuple):
     def saved_models(self):
         """Saved_Models, or the folder itself where someone points at checkpoints directly."""
         inside = self.path / 'Saved_Models'
-        return self.path if not inside.is_dir() and checkpoint_iterations(self.path) else inside
+        return self.path if not inside.is_dir() and checkpoint_names(self.path) else inside
 
     @property
     def options(self):
@@ -47,17 +47,19 @@ def make_run_folder(settings, now):
 
     Args:
       settings: Settings.
-      now: datetime that the run's name begins with.
+      now: datetime that the run's name begins with; where the clock was set back behind that of an earlier run, the
+        second after it, so that the newest run stays the last one.
     Returns:
       RunFolder, claimed by this process alone: a name that is taken gets "_2", "_3" …
     Raises:
       BadInput: RESULTS_PATH cannot be written.
     """
     parent = Path(settings.results_path) / settings.dataset_chosen
-    name = '_'.join(map(str, (now.strftime(TIMESTAMP), settings.z_dim, settings.batch_size, settings.n_iterations,
-                              settings.learning_rate, settings.beta_1, *departures(settings))))
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        begun = _not_before_others(parent, now).strftime(TIMESTAMP)
+        name = '_'.join(map(str, (begun, settings.z_dim, settings.batch_size, settings.n_iterations,
+                                  settings.learning_rate, settings.beta_1, *departures(settings))))
         for attempt in range(1, 1000):
             run = RunFolder(parent / (name if attempt == 1 else f'{name}_{attempt}'))
             try:
@@ -113,15 +115,15 @@ def find_run(results_path, dataset_chosen, run):
         runs = _runs_in(parent)
         latest = f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'
         raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path{latest}')
-    if not checkpoint_iterations(chosen.saved_models):
+    if not checkpoint_names(chosen.saved_models):
         chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
     return _with_checkpoint(chosen)
 
 
 def _with_checkpoint(run):
-    if checkpoint_iterations(run.saved_models):
+    if checkpoint_names(run.saved_models):
         return run
-    others = [other for other in _runs_in(run.path.parent) if checkpoint_iterations(other.saved_models)]
+    others = [other for other in _runs_in(run.path.parent) if checkpoint_names(other.saved_models)]
     other = (f"RUN = '{others[-1].path.name}' is the newest run that has one." if others
              else 'Train first, with LOAD = False and RESUME = False.')
     raise BadInput(f'{run.path} has no checkpoint. {other}')
@@ -137,8 +139,15 @@ def _other_data_sets(results_path):
 
 def checkpoint_iterations(folder, kind='train'):
     """The iterations that have a checkpoint of a kind, 'train' or 'best', in a folder, lowest first."""
-    matches = (re.fullmatch(rf'{kind}-(\d+)\.index', path.name) for path in Path(folder).glob(f'{kind}-*.index'))
+    indices = Path(folder).glob(f'{kind}-*.index')
+    matches = (re.fullmatch(rf'{kind}-(0|[1-9][0-9]*)\.index', path.name) for path in indices)
     return sorted(int(match[1]) for match in matches if match)
+
+
+def checkpoint_names(folder, kinds=('train', 'best')):
+    """The names of the checkpoints in a folder, the newest last: at the same iteration "best-6", then "train-6"."""
+    found = [(iteration, kind) for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
+    return [f'{kind}-{iteration}' for iteration, kind in sorted(found)]
 
 
 def how_to_go_on(folder, origin, *changes):
@@ -151,10 +160,10 @@ def how_to_go_on(folder, origin, *changes):
       origin: Origin.
       changes: words NAME=value that the run should go on with.
     """
-    iterations = checkpoint_iterations(folder)
-    if not iterations:
+    names = checkpoint_names(folder)
+    if not names:
         return 'Nothing was saved before.'
-    return (f'The last checkpoint is {folder / f"train-{iterations[-1]}"}: go on from iteration {iterations[-1]} with '
+    return (f'The last checkpoint is {folder / names[-1]}: go on from iteration {names[-1].partition("-")[2]} with '
             f'`{origin.command("RESUME=True", f"RUN={folder.parent}", *changes)}`.')
 
 
@@ -172,15 +181,17 @@ def read_options(run):
       BadInput: it is missing, not JSON, or of a format that this version does not know.
     """
     try:
-        options = json.loads(run.options.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as problem:
-        raise BadInput(f'{run.options} cannot be read ({problem}): put it back as the run wrote it.') from None
+        options = json.loads(read_file(run.options).decode())
+    except (OSError, ValueError, RecursionError) as problem:  # the last one where brackets are nested without end
+        raise BadInput(f'{run.options} cannot be read ({reason(problem)}): put it back as the run wrote it.') from None
     if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') != FORMAT:
         raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
                        'use the version of gans_n_roses that made the run.')
-    if not isinstance(options.get('data'), dict) or not isinstance(options.get('history'), list):
+    history = options.get('history')
+    if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
+            isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
         raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
     return options
 
@@ -189,6 +200,11 @@ def _runs_in(parent):
     """The runs in a data set's folder, the one begun last at the end."""
     runs = (RunFolder(path) for path in parent.glob('*') if path.is_dir())
     return sorted((run for run in runs if _begun(run)), key=_begun)
+
+
+def _not_before_others(parent, now):
+    newest = max((_begun(run)[0] for run in _runs_in(parent)), default=now)
+    return now if newest <= now else min(newest, datetime(9999, 12, 31)) + timedelta(seconds=1)
 
 
 def _begun(run):

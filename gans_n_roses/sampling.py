@@ -1,5 +1,6 @@
 """LOAD: a saved model → roses."""
 
+import os
 import secrets
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from gans_n_roses.data import load_dataset
 from gans_n_roses.errors import BadInput, RunFailed, reason
+from gans_n_roses.files import claim_file, claim_folder
 from gans_n_roses.images import merge, save_gif, save_image
 from gans_n_roses.measuring import COPY_SHEET, beside_nearest, fixed_batches
 from gans_n_roses.metrics import look_at, measure
@@ -40,18 +42,16 @@ def sample(settings):
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
     if run.options.exists():  # a run of the article's own code has none
         read_options(run)
-    kind = 'best' if settings.checkpoint == 'best' else 'train'
-    iteration, values = read_newest(run.saved_models, kind)
-    checkpoint = run.saved_models / f'{kind}-{iteration}'
+    checkpoint = read_newest(run.saved_models, settings.checkpoint)
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
-    print(f'Model  {checkpoint}\nSEED   {seed}', flush=True)
+    print(f'Model  {checkpoint.path}\nSEED   {seed}', flush=True)
     try:
         run.generated_images.mkdir(exist_ok=True)
-        with open_generator(values, checkpoint) as saved:
+        with open_generator(checkpoint.values, checkpoint.path) as saved:
             made = [MAKERS[kind](saved, seed, settings, run)
                     for kind in dict.fromkeys(names_in(settings.sample_as))]
             if settings.export:
-                made.append(export(saved, run.path / 'Exported_Model' / checkpoint.name))
+                made.append(export(saved, run.path / 'Exported_Model' / checkpoint.path.name))
     except (OSError, tf.errors.OpError) as problem:
         raise RunFailed(f'{getattr(problem, "filename", None) or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None
@@ -66,18 +66,18 @@ def make_grid(saved, seed, settings, run):
     if settings.n_samples > most:
         raise BadInput(f'N_SAMPLES is {settings.n_samples}, but a grid holds at most {most} roses of '
                        f"{saved.image_size} pixels: lower N_SAMPLES, or set SAMPLE_AS = 'images'.")
-    roses = np.stack([make_rose(saved, draw_z(seed + k, saved.z_dim)) for k in _progress(settings.n_samples)])
-    path = _fresh(run.generated_images / f'Trained_model_image_{_now()}', '.png')
-    save_image(path, merge(roses))
+    with claim_file(run.generated_images / f'Trained_model_image_{_now()}.png') as path:
+        roses = np.stack([make_rose(saved, draw_z(seed + k, saved.z_dim)) for k in _progress(settings.n_samples)])
+        save_image(path, merge(roses), _text(saved, run, 'grid', seed, settings.n_samples))
     return path
 
 
 def make_images(saved, seed, settings, run):
     """Write each rose as a file named by its own seed, which makes it again alone; returns their folder."""
-    path = _fresh(run.generated_images / f'Trained_model_images_{_now()}')
-    path.mkdir()
-    for k in _progress(settings.n_samples):
-        save_image(path / f'seed_{seed + k:010d}.png', make_rose(saved, draw_z(seed + k, saved.z_dim)))
+    with claim_folder(run.generated_images / f'Trained_model_images_{_now()}') as path:
+        for k in _progress(settings.n_samples):
+            save_image(path / f'seed_{seed + k:010d}.png', make_rose(saved, draw_z(seed + k, saved.z_dim)),
+                       _text(saved, run, 'images', seed + k, 1))
     return path
 
 
@@ -88,8 +88,8 @@ def make_interpolation(saved, seed, settings, run):
                        f'at most N_FRAMES = {settings.n_frames}: change one of the two.')
     corners = np.stack([draw_z(seed + k, saved.z_dim) for k in range(settings.n_samples)])
     points = walk(corners, settings.n_frames)
-    path = _fresh(run.generated_images / f'Trained_model_interpolation_{_now()}', '.gif')
-    save_gif(path, (make_rose(saved, points[k]) for k in _progress(settings.n_frames)), GIF_MILLISECONDS)
+    with claim_file(run.generated_images / f'Trained_model_interpolation_{_now()}.gif') as path:
+        save_gif(path, (make_rose(saved, points[k]) for k in _progress(settings.n_frames)), GIF_MILLISECONDS)
     return path
 
 
@@ -109,8 +109,8 @@ def make_measures(saved, seed, settings, run):
         print(f'  {name:<24}{value:8.2f}')
     shown = range(min(settings.n_samples, COPY_SHEET))
     sheet = beside_nearest(real, pictures, np.stack([make_rose(saved, draw_z(seed + k, saved.z_dim)) for k in shown]))
-    target = _fresh(run.generated_images / f'Trained_model_nearest_{_now()}', '.png')
-    save_image(target, sheet)
+    with claim_file(run.generated_images / f'Trained_model_nearest_{_now()}.png') as target:
+        save_image(target, sheet, _text(saved, run, 'measures', seed, settings.n_samples))
     return target
 
 
@@ -126,7 +126,8 @@ def _now():
     return datetime.now().strftime(TIMESTAMP)
 
 
-def _fresh(path, suffix=''):
-    """The path with its suffix, numbered if a file of this second is there already."""
-    candidates = (path.with_name(path.name + number + suffix) for number in ('', *(f'_{n}' for n in range(2, 1000))))
-    return next(candidate for candidate in candidates if not candidate.exists())
+def _text(saved, run, kind, seed, count):
+    """What makes a picture again, for its text fields: the settings for LOAD, the model, and what the model is."""
+    text = {'Software': "GANs N' Roses", 'RUN': run.path.resolve().name, 'Checkpoint': saved.source.name,
+            'SEED': seed, 'N_SAMPLES': count, 'SAMPLE_AS': kind, 'Z_DIM': saved.z_dim, 'IMAGE_SIZE': saved.image_size}
+    return {name: os.fsencode(str(value)).decode(errors='replace') for name, value in text.items()}

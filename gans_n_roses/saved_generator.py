@@ -1,25 +1,30 @@
 """A checkpoint → a generator in which one z is one rose."""
 
 import contextlib
+import errno
 import os
-import shutil
+import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.files import inside
 from gans_n_roses.models import BASE_SIZE, generator
 from gans_n_roses.ops import batch_norm
 from gans_n_roses.restoring import restore
 from gans_n_roses.session import open_session
+from gans_n_roses.settings import IMAGE_SIZES
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long
 # (a batch of 12 by its own statistics: 16). A hundred at a time bounds the memory.
 MOMENT_BATCHES = 10
 MOMENT_BATCH_SIZE = 100
 AVERAGE = '/ExponentialMovingAverage'
+EXPORTS_AT_ONCE = 100
 
 
 class SavedGenerator(NamedTuple):
@@ -31,6 +36,7 @@ class SavedGenerator(NamedTuple):
     pictures: tf.Tensor  # the same as uint8 [any, size, size, 3]
     z_dim: int
     image_size: int
+    source: Path  # of the checkpoint
 
 
 @contextlib.contextmanager
@@ -42,17 +48,21 @@ def open_generator(values, source):
     (precise batch norm: Wu and Johnson 2021, arXiv:2105.07576, sec. 3).
 
     Args:
-      values: dict of name → array, as `read_newest` gives it.
+      values: dict of name → array, as a Checkpoint has it.
       source: Path of the checkpoint, for the sentence to the user.
     Yields:
       SavedGenerator.
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    if 'g_h0_lin/Matrix' not in values:
-        raise BadInput(f'{source} holds no g_h0_lin/Matrix: it is no model of this package or the article.')
-    z_dim = len(values['g_h0_lin/Matrix'])
+    matrix = values.get('g_h0_lin/Matrix')
+    if matrix is None or matrix.ndim != 2:
+        raise BadInput(f'{source} holds no matrix g_h0_lin/Matrix: it is no model of this package or the article.')
+    z_dim = len(matrix)
     image_size = BASE_SIZE * 2**sum(f'g_h{layer}/w' in values for layer in range(1, 10))
+    if image_size not in IMAGE_SIZES:
+        raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
+                       f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of weights that are overwritten; under TF_DETERMINISTIC_OPS there must be one
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')
@@ -68,7 +78,7 @@ def open_generator(values, source):
 
         images = generator(z, image_size, normalize)
         pictures = tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
-        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size)
+        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source)
         session.run(tf.global_variables_initializer())
         weights = {variable.op.name: variable for variable in tf.trainable_variables()}
         restore(session, {name + AVERAGE if name + AVERAGE in values else name: variable
@@ -98,19 +108,46 @@ def export(saved, path):
     Returns:
       path.
     Raises:
-      OSError, tf.errors.OpError: the disk is full, or the folder cannot be written.
+      OSError: the disk is full, or the folder cannot be written; it names the path. An earlier export is as it was.
     """
-    aside = path.with_name(f'.{path.name}.partial')
-    shutil.rmtree(aside, ignore_errors=True)
+    suffix, prefix = '.partial', f'.{path.name}.'
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(suffix, prefix, path.parent, ignore_cleanup_errors=True) as aside:
+            with inside(aside):  # the writer takes paths in UTF-8 only
+                _write_saved_model(saved, 'new')
+            _replace_folder(path, Path(aside, 'new'))
+    except (OSError, tf.errors.OpError) as problem:
+        with contextlib.suppress(OSError):  # earlier exports stay
+            path.parent.rmdir()
+        raise OSError(None, reason(problem), str(path)) from None
+    return path
+
+
+def _write_saved_model(saved, name):
     saver = tf.train.Saver(tf.global_variables())
     tf.logging.set_verbosity(tf.logging.ERROR)  # the only writer of graphs with sessions is called deprecated
     signature = tf.saved_model.predict_signature_def({'z': saved.z}, {'images': saved.pictures})
-    builder = tf.saved_model.Builder(str(aside))
+    builder = tf.saved_model.Builder(name)
     builder.add_meta_graph_and_variables(saved.session, ['serve'], {'serving_default': signature}, saver=saver)
     builder.save()
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(aside, path)
-    return path
+
+
+def _replace_folder(path, new):
+    """Rename a folder to a path, and what is there to beside it; others may do the same at the same time."""
+    for attempt in range(EXPORTS_AT_ONCE):
+        old = new.with_name(f'old_{attempt}')
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+            return
+        except OSError:
+            if not path.exists():  # no other export has come between the two: it cannot be done
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(old, path)
+                raise
+    raise OSError(errno.EBUSY, 'other exports write there all the time', str(path))
 
 
 def _freeze_moments(saved, layers):

@@ -11,12 +11,19 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.checkpoints import RunState, build_save, save_checkpoint
 from gans_n_roses.data import next_batch, read_folder
-from gans_n_roses.errors import BadInput, Interrupted, RunFailed
+from gans_n_roses.errors import BadInput, Interrupted, RunFailed, reason
 from gans_n_roses.files import hold
 from gans_n_roses.graph import build_graph
 from gans_n_roses.introduction import introduce
 from gans_n_roses.measuring import Measurements
-from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
+from gans_n_roses.monitor import (
+    Monitor,
+    animation_path,
+    grid_paths,
+    lacks_animation,
+    nearest_paths,
+    save_animation,
+)
 from gans_n_roses.precision import choose_precision
 from gans_n_roses.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
@@ -158,19 +165,30 @@ def _begin(settings):
 
 def _go_on(session, run, settings):
     """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
-    iteration, values = read_newest(run.saved_models)
-    if iteration >= settings.n_iterations:
-        raise BadInput(f'The run has made its {iteration} iterations and N_ITERATIONS is {settings.n_iterations}: '
-                       'raise N_ITERATIONS to go on.')
-    state = restore_run(session, values, run.saved_models / f'train-{iteration}')
+    newest = read_newest(run.saved_models)
+    if newest.iteration >= settings.n_iterations:
+        raise BadInput(f'{_complete(run)}The run has made its {newest.iteration} iterations and N_ITERATIONS is '
+                       f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
+    state = restore_run(session, newest, settings)
     try:
-        set_aside_later(run.saved_models, iteration)
+        set_aside_later(run.saved_models, newest.path.name)
         for path in (*grid_paths(run), *nearest_paths(run)):  # of iterations that will be made again
-            if int(path.stem) > iteration:
+            if int(path.stem) > newest.iteration:
                 path.unlink()
     except OSError as problem:
         raise BadInput(f'{problem.filename} cannot be changed: {problem.strerror}. Make {run.path} writable.') from None
-    return iteration, state
+    return newest.iteration, state
+
+
+def _complete(run):
+    """Make the film that a run was killed over, after its last iteration; returns the sentence about it."""
+    if not lacks_animation(run):
+        return ''
+    try:
+        save_animation(run)
+    except OSError as problem:
+        return f'{animation_path(run)} was missing, and cannot be made: {reason(problem)}. '
+    return f'{animation_path(run)} was missing, and is made now. '
 
 
 def _check_finite(scalars, iteration, settings, run, monitor):

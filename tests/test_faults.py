@@ -7,11 +7,13 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPO
 from launching import (
     ENDLESS,
     assert_same_state,
@@ -22,7 +24,7 @@ from launching import (
     read_checkpoint,
 )
 
-from gans_n_roses.results import RunFolder, checkpoint_iterations
+from gans_n_roses.results import RunFolder, checkpoint_iterations, checkpoint_names
 
 KILLS = 20
 NO_CHECKPOINT_FITS = 2_000_000  # bytes: pictures and events do, a checkpoint of 6 MB does not
@@ -75,7 +77,7 @@ def fill(folder):
 
 
 def newest_in(run):
-    return checkpoint_iterations(run.saved_models)[-1]
+    return int(checkpoint_names(run.saved_models)[-1].rpartition('-')[2])
 
 
 def contents(folder):
@@ -141,6 +143,9 @@ def test_run_killed_twenty_times_is_the_run_that_was_not(launcher, tiny, tmp_pat
 
 def tear(run):
     """Tear the newest six of the checkpoints, each in its own way; the one of iteration 2 is the newest whole."""
+    for path in run.saved_models.glob('best-*'):
+        path.unlink()
+
     def data(iteration):
         return run.saved_models / f'train-{iteration}{DATA}'
 
@@ -194,6 +199,70 @@ def test_no_whole_checkpoint(launcher, tiny, broken, tmp_path, what):
     assert_told(ended, 2, broken.saved_models, 'has no whole checkpoint', 'train anew')
     assert ended.text.count('is torn and passed over') == 8
     assert contents(broken.path).items() >= before.items()
+
+
+def test_newest_whole_checkpoint_is_the_best_one(launcher, tiny, broken, made, tmp_path):
+    """Every train-* is torn: LOAD and RESUME take the best one, which nothing deletes, and the run goes on exactly."""
+    best = contents(made.saved_models)[Path(f'best-8{DATA}')]
+    tear_all = [*broken.saved_models.glob(f'train-*{DATA}')]
+    for path in tear_all:
+        os.truncate(path, 1000)
+    settings = {**tiny, 'RESULTS_PATH': tmp_path}
+    ended = launcher.run({**settings, 'LOAD': True})
+    assert ended.code == 0, ended.text
+    assert f'Model  {broken.saved_models / "best-8"}\n' in ended.text
+    assert ended.text.count('is torn and passed over') == 1
+    ended = launcher.run({**settings, 'RESUME': True, 'N_ITERATIONS': 9, 'MEASURE_EVERY': 1})
+    assert ended.code == 0, ended.text
+    assert 'from iteration 8\n' in ended.text
+    names = {path.name for path in broken.saved_models.glob('*.index')}
+    assert {'train-9.index', 'torn-train-8.index', 'train-7.index'} <= names
+    assert not {'torn-train-7.index', 'train-8.index'} & names
+    if 'best-8.index' in names:  # else iteration 9 was measured better
+        assert (broken.saved_models / f'best-8{DATA}').read_bytes() == best
+    again = copy_run(made, tmp_path / 'whole')
+    ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'whole', 'RESUME': True, 'N_ITERATIONS': 9})
+    assert ended.code == 0, ended.text
+    assert_same_state(broken, again, 9)
+
+
+def test_run_in_a_folder_whose_name_is_a_pattern(launcher, tiny, tmp_path):
+    results = tmp_path / 'R [1]*\\x?'
+    settings = {**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 2}
+    for change in ({}, {'RESUME': True, 'N_ITERATIONS': 3}, {'LOAD': True, 'EXPORT': True}):
+        ended = launcher.run({**settings, **change})
+        assert ended.code == 0, ended.text
+        assert 'passed over' not in ended.text
+    run = only_run(results)
+    assert [step for step, _ in curves(run)['Generator_Loss']] == [1, 2, 3]
+    exported = run.path / 'Exported_Model' / 'train-3'
+    assert sorted(path.name for path in (exported / 'variables').iterdir()) == [
+        'variables.data-00000-of-00001', 'variables.index']
+
+
+# Several at once
+
+
+def test_loads_and_exports_at_once_lose_nothing(launcher, tiny, broken, tmp_path):
+    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'SAMPLE_AS': 'grid,images,interpolation',
+                'N_FRAMES': 4, 'EXPORT': True}
+    before = contents(broken.generated_images)
+    texts = []
+    for child in [launcher.start({**settings, 'SEED': seed}) for seed in range(4)]:
+        ended = child.wait()
+        assert ended.code == 0, ended.text
+        texts.append(ended.text)
+    made = [Path(line.removeprefix('Made   ')) for text in texts for line in text.splitlines() if 'Made  ' in line]
+    pictures = [path for path in made if path.parent == broken.generated_images]
+    assert len(pictures) == len(set(pictures)) == 12
+    after = contents(broken.generated_images)
+    assert after.items() >= before.items()
+    assert len(after) - len(before) == 4 * (1 + tiny['N_SAMPLES'] + 1)  # no more, none lost
+    assert all(after.values())
+    exports = broken.path / 'Exported_Model'
+    assert [path.name for path in exports.iterdir()] == ['train-8']
+    assert {str(path) for path in contents(exports)} == {
+        f'train-8/{name}' for name in ('saved_model.pb', 'variables/variables.index', f'variables/variables{DATA}')}
 
 
 # Disks
@@ -270,6 +339,70 @@ def test_disk_full_for_pictures_and_tensorboard_only(launcher, tiny, broken, mad
     assert_same_state(broken, made, 8)
 
 
+def test_disk_full_in_load_names_what_could_not_be_written(launcher, tiny, broken, tmp_path, disk):
+    """Whatever was begun is gone: no empty file, no empty folder, no part of an export."""
+    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True}
+    for folder, change, begun in (
+            (broken.path / 'Exported_Model', {'EXPORT': True}, 'train-8'),
+            (broken.generated_images, {'SAMPLE_AS': 'grid'}, 'Trained_model_image_'),
+            (broken.generated_images, {'SAMPLE_AS': 'images'}, 'Trained_model_images_'),
+            (broken.generated_images, {'SAMPLE_AS': 'interpolation'}, 'Trained_model_interpolation_')):
+        if not any(folder.glob('filler')):
+            folder.mkdir(exist_ok=True)
+            disk(folder, 500_000)
+            fill(folder)
+        ended = launcher.run({**settings, **change})
+        assert_told(ended, 1, folder / begun, 'No space left')
+        assert [path.name for path in folder.iterdir()] == ['filler']
+
+
+@pytest.mark.parametrize('earlier', [False, True])
+def test_export_that_fails_leaves_what_was_there(launcher, tiny, broken, tmp_path, earlier):
+    exports = broken.path / 'Exported_Model'
+    if earlier:
+        (exports / 'train-8').mkdir(parents=True)
+        (exports / 'train-8' / 'saved_model.pb').write_bytes(b'earlier')
+    before = contents(broken.path)
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'EXPORT': True, 'SAMPLE_AS': 'measures'},
+                         file_limit=500_000)
+    assert_told(ended, 1, exports / 'train-8', 'too large')
+    assert {path: content for path, content in contents(broken.path).items()
+            if 'Trained_model_nearest' not in path.name} == before
+    assert exports.exists() == earlier
+
+
+def test_no_room_for_what_is_held_back():
+    """No temporary file can be written: TensorFlow's chatter is shown, and everything runs."""
+    code = ('import os, resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);'
+            'resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));'
+            'from gans_n_roses.quiet import quietly\n'
+            'with quietly():\n'
+            '    os.write(2, b"chatter")\n'
+            'print("ran")')
+    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=REPO)
+    assert (process.returncode, process.stdout, process.stderr) == (0, 'ran\n', 'chatter')
+
+
+# Clocks
+
+
+def test_run_resumed_after_the_clock_was_set_back_keeps_its_curves(launcher, tiny, broken, tmp_path):
+    events, = broken.tensorboard.iterdir()
+    later = events.rename(events.with_name(f'events.out.tfevents.{time.time() + 3600:.6f}.host.1'))
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 10})
+    assert ended.code == 0, ended.text
+    assert [step for step, _ in curves(broken)['Generator_Loss']] == list(range(1, 11))
+    assert min(broken.tensorboard.iterdir()) == later
+
+
+def test_film_that_a_kill_has_cut_off_is_made_by_resuming(launcher, tiny, broken, made, tmp_path):
+    film = broken.generated_images / 'training.gif'
+    film.unlink()
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 8})
+    assert_told(ended, 2, film, 'is made now', 'made its 8 iterations')
+    assert film.read_bytes() == (made.generated_images / 'training.gif').read_bytes()
+
+
 def test_folders_that_cannot_be_written(launcher, tiny, broken, tmp_path):
     """RESULTS_PATH, and a run in it, that this user may read and not write."""
     folders = [tmp_path / 'roses', *(path for path in tmp_path.rglob('*') if path.is_dir()), tmp_path]
@@ -326,7 +459,8 @@ def test_loss_that_is_not_finite_stops_the_run(launcher, tiny, broken, tmp_path)
     assert 'LEARNING_RATE=0.25' in command_in(ended.text)
     assert contents(broken.saved_models) == before
     for part in ('.index', DATA):
-        (broken.saved_models / f'train-8{part}').unlink()
+        for kind in ('train', 'best'):
+            (broken.saved_models / f'{kind}-8{part}').unlink()
     ended = launcher.run(settings)
     assert ended.code == 0, ended.text
     assert 'from iteration 7\n' in ended.text
@@ -334,10 +468,9 @@ def test_loss_that_is_not_finite_stops_the_run(launcher, tiny, broken, tmp_path)
 
 
 def test_weight_that_is_not_finite_is_not_saved(launcher, tiny, broken, tmp_path):
-    """The moving average is of no loss: only the save can notice."""
+    """The moving average is of no loss: only the save can notice. It is finite in the file, and its sum is not."""
     average = read_checkpoint(broken, 8)['g_h1/w/ExponentialMovingAverage']
-    average[0, 0, 0, 0] = np.inf
-    rewrite(broken, 8, {'g_h1/w/ExponentialMovingAverage': average})
+    rewrite(broken, 8, {'g_h1/w/ExponentialMovingAverage': np.full_like(average, 3e38)})
     before = contents(broken.saved_models)
     ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 20})
     assert_told(ended, 1, 'not finite at iteration 10', 'not saved', 'from iteration 8')
@@ -429,6 +562,10 @@ def edit(change):
     (edit(lambda options: options.pop('history')), '"history"'),
     (edit(lambda options: options.update(history=5)), '"history"'),
     (edit(lambda options: options.update(history={})), '"history"'),
+    (lambda text: '[' * 200_000, 'cannot be read'),
+    (lambda text: '9' * 5000, 'cannot be read'),
+    (edit(lambda options: options['settings'].update(SEED=10**30)), 'SEED is 10'),
+    (edit(lambda options: options['settings'].update(IMAGE_SIZE=10**30)), 'IMAGE_SIZE is 10'),
     # Other networks than those of the checkpoint
     (edit(lambda options: options['settings'].update(IMAGE_SIZE=32)), 'IMAGE_SIZE'),
     (edit(lambda options: options['settings'].update(Z_DIM=5)), 'Z_DIM'),
@@ -444,6 +581,20 @@ def test_options_edited_by_hand(launcher, tiny, hand_edited, change, told):
     after.pop(Path('.lock'), None)
     before.pop(Path('.lock'), None)
     assert after == before
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
+def test_no_file_in_the_place_of_options(launcher, tiny, broken, tmp_path, make):
+    broken.options.unlink()
+    make(broken.options)
+    for what in ('LOAD', 'RESUME'):
+        assert_told(launcher.run({**tiny, 'RESULTS_PATH': tmp_path, what: True}), 2, broken.options, 'it is no file')
+
+
+def test_state_that_does_not_fit_the_settings(launcher, tiny, broken, tmp_path):
+    rewrite(broken, 8, {'run_state/grid_z': np.zeros([3, 3], np.float32)})
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 9})
+    assert_told(ended, 2, broken.saved_models / 'train-8', 'run_state/grid_z of shape (3, 3)', '(4, 4)', 'N_SAMPLES')
 
 
 @pytest.fixture(scope='module')

@@ -54,7 +54,7 @@ def test_a_seed_gives_the_same_file_among_1_12_or_500(trained):
 def test_batch_mates_change_a_rose_by_rounding_only(trained):
     _, run = trained
     zs = np.stack([draw_z(seed, 4) for seed in range(500)])
-    _, values = read_newest(run.saved_models)
+    values = read_newest(run.saved_models).values
     with open_generator(values, run.saved_models) as saved:
         together = saved.session.run(saved.images, {saved.z: zs})
         for count in (1, 12):
@@ -65,7 +65,7 @@ def test_batch_mates_change_a_rose_by_rounding_only(trained):
 def test_population_statistics_are_those_of_many_z(trained):
     """Frozen statistics and the batch statistics of 3,000 other z give nearly the same pictures."""
     _, run = trained
-    _, values = read_newest(run.saved_models)
+    values = read_newest(run.saved_models).values
     zs = np.random.RandomState(9).uniform(-1, 1, [3000, 4]).astype(np.float32)
     with open_generator(values, run.saved_models) as saved:
         frozen = saved.session.run(saved.images, {saved.z: zs})
@@ -75,7 +75,7 @@ def test_population_statistics_are_those_of_many_z(trained):
 
 def test_averaged_weights_are_used_where_there_are_any(trained):
     _, run = trained
-    _, values = read_newest(run.saved_models)
+    values = read_newest(run.saved_models).values
     plain = {name: value for name, value in values.items() if 'ExponentialMovingAverage' not in name}
     z = draw_z(0, 4)[np.newaxis]
     with open_generator(values, run.saved_models) as saved:
@@ -85,6 +85,22 @@ def test_averaged_weights_are_used_where_there_are_any(trained):
         latest = saved.session.run(saved.images, {saved.z: z})
     np.testing.assert_array_equal(matrix, values['g_h0_lin/Matrix/ExponentialMovingAverage'])
     assert np.abs(averaged - latest).max() > 1e-3
+
+
+def test_pictures_carry_what_makes_them_again(trained):
+    settings, run = trained
+    grid, folder, sheet = sample(dataclasses.replace(settings, n_samples=3, sample_as='grid,images,measures'))
+    model = {'Software': "GANs N' Roses", 'RUN': run.path.name, 'Checkpoint': 'train-30', 'Z_DIM': '4',
+             'IMAGE_SIZE': '16'}
+    assert Image.open(grid).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'grid'}
+    assert Image.open(sheet).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'measures'}
+    for seed in (5, 6, 7):
+        text = Image.open(folder / f'seed_{seed:010d}.png').text
+        assert text == {**model, 'SEED': str(seed), 'N_SAMPLES': '1', 'SAMPLE_AS': 'images'}
+    again = sample(dataclasses.replace(
+        settings, run=text['RUN'], seed=int(text['SEED']), n_samples=int(text['N_SAMPLES']),
+        sample_as=text['SAMPLE_AS']))[0] / 'seed_0000000007.png'
+    assert again.read_bytes() == (folder / again.name).read_bytes()
 
 
 def test_grid_interpolation_and_export_in_one_go(trained):
@@ -163,12 +179,13 @@ def article_run(tmp_path_factory):
 
 def test_article_checkpoint_gives_the_article_pictures_with_batch_statistics(article_run):
     folder, z, expected = article_run
-    iteration, values = read_newest(RunFolder(folder).saved_models)
+    checkpoint = read_newest(RunFolder(folder).saved_models)
     with tf.Graph().as_default(), tf.Session() as session:
         images = generator(tf.constant(z))
-        restore(session, {variable.op.name: variable for variable in tf.global_variables()}, values, folder)
+        restore(session, {variable.op.name: variable for variable in tf.global_variables()},
+                checkpoint.values, folder)
         np.testing.assert_allclose(session.run(images), expected, atol=2e-5)
-    assert iteration == 1000
+    assert checkpoint.iteration == 1000
 
 
 @pytest.mark.parametrize('inside', ['', 'Saved_Models'])
@@ -179,10 +196,10 @@ def test_run_takes_the_path_of_an_article_run_or_of_its_checkpoints(article_run,
 
 def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
     settings, run = trained
-    values = read_newest(run.saved_models)[1]
+    values = read_newest(run.saved_models).values
     for kind in ('index', 'data-00000-of-00001'):  # the model's best is its last, under another name
         (run.saved_models / f'best-40.{kind}').write_bytes((run.saved_models / f'train-30.{kind}').read_bytes())
-    assert read_newest(run.saved_models, 'best')[1].keys() == values.keys()
+    assert read_newest(run.saved_models, 'best').values.keys() == values.keys()
     sample(dataclasses.replace(settings, checkpoint='best', n_samples=1))
     assert 'best-40' in capsys.readouterr().out
     for path in run.saved_models.glob('best-*'):

@@ -102,6 +102,12 @@ def test_a_file_is_at_most_300_lines(path):
     assert len(path.read_text(encoding='utf-8').splitlines()) <= 300
 
 
+@each_file([REPO / 'main.py', *FILES])
+def test_nothing_rests_on_an_assert(path):
+    """PYTHONOPTIMIZE leaves them out."""
+    assert not [node.lineno for node in ast.walk(parse(path)) if isinstance(node, ast.Assert)]
+
+
 def test_main_is_under_40_lines():
     assert len((REPO / 'main.py').read_text(encoding='utf-8').splitlines()) < 40
 
