@@ -1,14 +1,14 @@
-"""What a user is told before training begins."""
+"""What a user is told before training begins, and when it is done."""
 
 import sys
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.advice import remedy_for
+from gans_n_roses.advice import FEW_PICTURES, missing_remedies
 from gans_n_roses.origin import shell
+from gans_n_roses.results import checkpoint_iterations
 from gans_n_roses.session import device_name
 
-FEW_PICTURES = 1000
 SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
@@ -26,8 +26,8 @@ def introduce(run, settings, dataset, graph, iteration):
     print(f'\n{network_table(graph)}\n')
     print(f'Runs on      {device_name()}')
     print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
-    if len(dataset.images) < FEW_PICTURES:
-        print('             so few are soon learnt by heart' + _remedy(settings, len(dataset.images)))
+    if remedy := _remedy(run, settings, len(dataset.images)):
+        print(f'             so few are soon learnt by heart. What helps: {remedy}')
     print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
     print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
 
@@ -44,13 +44,11 @@ def summary(dataset):
     return [*lines, f'and {more} more'] if more > 0 else lines
 
 
-def _remedy(settings, count):
-    """The command that switches on what helps for so many pictures, where nothing is on yet."""
-    if settings.mirror or settings.augment or settings.r1_gamma or settings.ema_decay:
-        return ': README.md, "Few pictures"'
-    name, value = remedy_for(count)
-    words = [*settings.origin.words(), 'MIRROR=True', 'EMA_DECAY=0.999', f'{name}={value}']
-    return f'. What helps: {settings.origin.command(*words)}'
+def _remedy(run, settings, count):
+    """The command that switches on what is missing for so few pictures; '' where nothing is."""
+    missing = missing_remedies(settings, count, settings.resume) if count < FEW_PICTURES else []
+    words = ['RESUME=True', f'RUN={run.path}'] if settings.resume else settings.origin.words()
+    return settings.origin.command(*words, *(f'{name}={value}' for name, value in missing)) if missing else ''
 
 
 def network_table(graph):
@@ -84,3 +82,19 @@ def _output_shape(graph, scope):
 def tensorboard_command(folder):
     """The command that shows a folder's runs in TensorBoard."""
     return shell([sys.executable, '-m', 'tensorboard.main', '--logdir', str(folder)])
+
+
+def what_to_load(run, origin):
+    """What a complete run has saved, in lines for the user: the newest checkpoint, the best one, and their commands."""
+    words = ['LOAD=True', f'RUN={run.path}']
+    newest = checkpoint_iterations(run.saved_models)[-1]
+    lines = [f'Done         {run.path}',
+             *_load('Newest', run.saved_models / f'train-{newest}', origin.command(*words))]
+    for best in checkpoint_iterations(run.saved_models, 'best')[-1:]:
+        lines += _load('Best', f'{run.saved_models / f"best-{best}"}, measured nearest to your pictures',
+                       origin.command(*words, 'CHECKPOINT=best'))
+    return '\n'.join(lines)
+
+
+def _load(which, checkpoint, roses):
+    return f'{which:<13}{checkpoint}', f'{"":<13}Make roses with it: {roses}'

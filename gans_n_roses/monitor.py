@@ -12,6 +12,7 @@ from PIL import Image
 from tensorboard.plugins.hparams.api import hparams_pb
 from tqdm import tqdm
 
+from gans_n_roses.advice import meaning
 from gans_n_roses.files import read_file, write_file
 from gans_n_roses.images import merge, png, save_gif, save_image, to_uint8
 
@@ -36,7 +37,8 @@ class Monitor:
         self._faults = set()
         self._total = total
         self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
-        self._next_line = time.monotonic()
+        self._line_before = None  # (time, iteration) of the last line
+        self._described = set()  # tags
         self._events = None
         self._attempt('TensorBoard events', lambda: self._open_events(run.tensorboard, start))
 
@@ -57,9 +59,19 @@ class Monitor:
         losses = f'D loss {d_loss:.3f}, G loss {g_loss:.3f}'
         self._bar.set_postfix_str(losses, refresh=False)
         self._bar.update()
-        if self._bar.disable and (time.monotonic() >= self._next_line or iteration == self._total):
-            print(f'iteration {iteration}/{self._total}: {losses}', flush=True)
-            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+        if self._bar.disable:
+            self._line(iteration, losses)
+
+    def _line(self, iteration, losses):
+        now, pace = time.monotonic(), ''
+        if self._line_before:
+            seconds, made = now - self._line_before[0], iteration - self._line_before[1]
+            if seconds < SECONDS_BETWEEN_LINES and iteration < self._total:
+                return
+            left = tqdm.format_interval(seconds / made * (self._total - iteration))
+            pace = f', {made / seconds:.3g} it/s, {left} left'
+        print(f'iteration {iteration}/{self._total}: {losses}{pace}', flush=True)
+        self._line_before = now, iteration
 
     def graph(self, graph, hyperparameters):
         """Record the graph, and the settings as hparams, by which TensorBoard compares runs."""
@@ -133,6 +145,10 @@ class Monitor:
         self._summary(iteration, [tf.Summary.Value(tag=tag, image=image)])
 
     def _summary(self, iteration, values):
+        for value in values:
+            if value.tag not in self._described:  # once is enough: TensorBoard keeps what it first hears of a tag
+                value.metadata.summary_description = meaning(value.tag)
+                self._described.add(value.tag)
         self._record(tf.Event(step=iteration, summary=tf.Summary(value=values)))
 
     def _record(self, event):
