@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from gans_n_roses.errors import Stop, missing_package
-from gans_n_roses.quiet import quietly
+from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.settings import read_settings
 from gans_n_roses.usage import describe
 
@@ -24,9 +24,9 @@ def main(arguments):
             print(*check(settings), "GANs N' Roses: starting TensorFlow ...", sep='\n', flush=True)
             with quietly():
                 if settings.load:
-                    from gans_n_roses.sampling import sample as run
+                    from gans_n_roses.sampling.roses import sample as run
                 else:
-                    from gans_n_roses.training import train as run
+                    from gans_n_roses.training.loop import train as run
         run(settings)
         return 0
     except (Stop, KeyboardInterrupt) as end:

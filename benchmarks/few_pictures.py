@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.shared import REPO, machine
-from gans_n_roses.files import write_file
-from gans_n_roses.quiet import quietly
+from gans_n_roses.machine.files import write_file
+from gans_n_roses.machine.quiet import quietly
 
 SETTINGS = {
     'article': [],
@@ -47,7 +47,7 @@ def main():
         for name, setting, seed in cells:
             train(name, Path(folders[name]).expanduser().resolve(), setting, seed, arguments)
     with quietly():
-        import gans_n_roses.saved_generator  # noqa: F401  (its chatter is held back here)
+        import gans_n_roses.sampling.saved_generator  # noqa: F401  (its chatter is held back here)
     measured = {name: measure_all(name, Path(folders[name]).expanduser(), cells, arguments) for name in folders}
     print(machine())
     for name, found in measured.items():
@@ -73,8 +73,8 @@ def train(name, folder, setting, seed, arguments):
 
 def measure_all(name, folder, cells, arguments):
     """The measures of every checkpoint of a folder's runs: (setting, iteration) → list of dicts, one for each seed."""
-    from gans_n_roses.data import load_dataset
-    from gans_n_roses.metrics import look_at
+    from gans_n_roses.pictures.folder import load_dataset
+    from gans_n_roses.quality.metrics import look_at
     pictures = load_dataset(folder, 64)
     real = look_at(pictures)
     found = {}
@@ -90,10 +90,10 @@ def measure_checkpoint(prefix, real):
     """Measure a checkpoint, or read what was measured before; returns dict of name → float."""
     import numpy as np
 
-    from gans_n_roses.measuring import fixed_batches
-    from gans_n_roses.metrics import measure
-    from gans_n_roses.restoring import read_checkpoint
-    from gans_n_roses.saved_generator import open_generator
+    from gans_n_roses.networks.noise import fixed_batches
+    from gans_n_roses.quality.metrics import measure
+    from gans_n_roses.runs.restoring import read_checkpoint
+    from gans_n_roses.sampling.saved_generator import open_generator
     kept = prefix.with_name(f'{prefix.name}-measures.json')
     if not kept.exists():
         with open_generator(read_checkpoint(prefix).values, prefix) as saved:

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.shared import peak_mb
-from gans_n_roses.data import next_batch, read_folder
-from gans_n_roses.introduction import summary
+from gans_n_roses.pictures.folder import next_batch, read_folder
+from gans_n_roses.training.introduction import summary
 
 ITERATION_MS = 150  # one training step at the article's settings on two CPU cores
 WIDTH, HEIGHT = 200, 150

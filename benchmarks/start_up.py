@@ -26,8 +26,8 @@ BARE = """
 import dataclasses, pathlib, sys
 import tensorflow.compat.v1 as tf
 print('imported', flush=True)
-from gans_n_roses.graph import build_graph
-from gans_n_roses.session import open_session
+from gans_n_roses.networks.graph import build_graph
+from gans_n_roses.machine.session import open_session
 from gans_n_roses.settings import read_settings
 settings = dataclasses.replace(read_settings(pathlib.Path('mission_control.py')), seed=1, precision=sys.argv[1])
 tf.disable_eager_execution()
@@ -38,7 +38,7 @@ print('initialized', flush=True)
 """
 PRECISION = """
 import pathlib
-from gans_n_roses.precision import compute_dtype
+from gans_n_roses.machine.precision import compute_dtype
 from gans_n_roses.settings import read_settings
 print(compute_dtype(read_settings(pathlib.Path('mission_control.py')).precision).name)
 """

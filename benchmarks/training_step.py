@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmarks.shared import REPO, machine, peak_mb
-from gans_n_roses.quiet import quietly
+from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
 WARM_UP = 3  # rounds that do not count
@@ -51,8 +51,8 @@ def ours(batch, size, precision):
     """Our step with mission_control.py's settings, fetching what the training loop fetches."""
     import tensorflow.compat.v1 as tf
 
-    from gans_n_roses.graph import build_graph
-    from gans_n_roses.session import open_session
+    from gans_n_roses.machine.session import open_session
+    from gans_n_roses.networks.graph import build_graph
     tf.disable_eager_execution()
     settings = read_settings(REPO / 'mission_control.py')
     gan = build_graph(dataclasses.replace(settings, seed=1, batch_size=batch, image_size=size, z_dim=Z_DIM,

@@ -4,10 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from gans_n_roses.data import list_files, require_folder
 from gans_n_roses.errors import BadInput
-from gans_n_roses.results import find_run, read_options
-from gans_n_roses.resuming import settle
+from gans_n_roses.pictures.folder import list_files, require_folder
+from gans_n_roses.runs.folders import find_run, read_options
+from gans_n_roses.runs.resuming import settle
 from gans_n_roses.settings import RULES, UNSET, names_in
 
 # float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 FILE = 'mission_control.py'
@@ -16,6 +17,11 @@ class Origin(NamedTuple):
     control: dict  # constant → value, all that mission_control.py says
     given: dict  # constant → value, what the command line gave
     program: str = 'main.py'  # path of main.py
+
+    @property
+    def folder(self):
+        """The folder of main.py and mission_control.py, which relative paths of older runs began at."""
+        return Path(self.program).parent
 
     def place(self, name):
         """Where a setting was made: 'on the command line' or 'in mission_control.py'."""

@@ -19,7 +19,7 @@ import numpy as np
 from conftest import REPO
 from PIL import Image
 
-from gans_n_roses.results import RunFolder, checkpoint_iterations
+from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
 
 DEADLINE_S = 240
 ENDLESS = 1_000_000  # iterations: such a run is stopped by the test
@@ -110,10 +110,10 @@ class Launcher:
 
 def serve():
     """The launcher's own process: one line of JSON is one request, answered by one line."""
-    from gans_n_roses.quiet import quietly
+    from gans_n_roses.machine.quiet import quietly
     with quietly():
-        import gans_n_roses.sampling
-        import gans_n_roses.training  # noqa: F401  (imported for its forks)
+        import gans_n_roses.sampling.roses
+        import gans_n_roses.training.loop  # noqa: F401  (imported for its forks)
     for line in sys.stdin:
         request = json.loads(line)
         if 'poll' in request:

@@ -11,7 +11,7 @@ from launching import make_pictures
 from gans_n_roses import checks
 from gans_n_roses.checks import check
 from gans_n_roses.errors import BadInput
-from gans_n_roses.results import find_run
+from gans_n_roses.runs.folders import find_run
 from gans_n_roses.settings import read_settings
 
 SITE = """

@@ -10,26 +10,26 @@ from conftest import REPO
 
 PACKAGE = 'gans_n_roses'
 FILES = sorted((REPO / PACKAGE).glob('**/*.py'))
-MODULES = sorted(path.stem for path in FILES if path.stem != '__init__')
-# Imports go down only: a module imports from lines below its own.
-LAYERS = [
-    ['main'],
-    ['training', 'sampling'],
-    ['measuring', 'checks'],
-    ['saved_generator', 'graph', 'monitor', 'introduction', 'resuming'],
-    ['restoring'],
-    ['checkpoints'],
-    ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'penalty', 'losses', 'metrics',
-     'download'],
-    ['session'],
-    ['ops', 'usage', 'advice', 'files', 'quiet'],
-    ['settings'],
-    ['errors'],
-    ['origin'],
-]
-LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-WITHOUT_TENSORFLOW = ['advice', 'checks', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'origin',
-                      'quiet', 'results', 'resuming', 'settings', 'stopping', 'usage']
+# From the top to the ground: a module imports from its own floor and from those below. What everybody knows lies in the
+# ground: settings and where they come from, and the sentences to the user.
+FLOORS = ['front door', 'training', 'sampling', 'quality', 'networks', 'runs', 'pictures', 'machine', 'ground']
+GROUND = ['settings', 'origin', 'errors', PACKAGE]
+WITHOUT_TENSORFLOW = [
+    f'{PACKAGE}.{name}' for name in (
+        'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
+        'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.folder', 'pictures.images',
+        'machine.files', 'machine.quiet', 'machine.stopping')]
+
+
+def floor_of(module):
+    """Index of a module's floor: 'gans_n_roses.networks.ops' is on 'networks', 'gans_n_roses.checks' at the front door.
+    """
+    _, *folders, name = module.split('.') if '.' in module else ['', module]
+    return FLOORS.index(folders[0] if folders else 'ground' if name in GROUND else 'front door')
+
+
+def name_of(path):
+    return '.'.join(path.relative_to(REPO).with_suffix('').parts).removesuffix('.__init__')
 
 
 def parse(path):
@@ -47,27 +47,33 @@ def imports(tree):
 
 
 def own_imports(tree):
-    """The package's modules that are imported."""
+    """The package's modules that are imported, in full."""
     for name, taken in imports(tree):
-        if name == PACKAGE:
-            yield from taken
-        elif name.startswith(PACKAGE + '.'):
-            yield name.split('.')[1]
+        if name == PACKAGE or name.startswith(PACKAGE + '.'):
+            inside = [f'{name}.{each}' for each in taken]
+            modules = [each for each in inside if (REPO / each.replace('.', '/')).with_suffix('.py').exists()]
+            yield from modules or [name]
 
 
 def each_file(paths):
-    return pytest.mark.parametrize('path', paths, ids=[path.stem for path in paths])
+    return pytest.mark.parametrize('path', paths, ids=[name_of(path) for path in paths])
 
 
-def test_every_module_has_its_layer():
-    assert MODULES
-    assert set(MODULES) <= LAYER.keys()
+def test_every_floor_is_there():
+    assert {path.parent.name for path in FILES} == {PACKAGE, *FLOORS} - {'front door', 'ground'}
 
 
 @each_file([REPO / 'main.py', *FILES])
-def test_imports_go_down_the_layers(path):
+def test_imports_go_down_the_floors(path):
     for imported in own_imports(parse(path)):
-        assert LAYER[imported] > LAYER[path.stem], f'{path.stem} imports {imported}'
+        assert floor_of(imported) >= floor_of(name_of(path)), f'{name_of(path)} imports {imported}'
+
+
+@each_file([path for path in FILES if path.name == '__init__.py'])
+def test_a_floor_begins_with_what_it_is_for_and_with_nothing_else(path):
+    docstring, *others = parse(path).body
+    assert docstring.value.value
+    assert [ast.unparse(each).partition(' =')[0] for each in others] == ['__version__'] * (path.parent.name == PACKAGE)
 
 
 @each_file(FILES)
@@ -81,7 +87,7 @@ def test_mission_control_imports_nothing():
 
 
 def test_the_layers_of_the_networks_know_no_other_module():
-    assert not list(own_imports(parse(REPO / PACKAGE / 'ops.py')))
+    assert not list(own_imports(parse(REPO / PACKAGE / 'networks' / 'ops.py')))
 
 
 @each_file([REPO / 'main.py', *FILES])
@@ -89,8 +95,7 @@ def test_no_star_imports(path):
     assert all('*' not in taken for _, taken in imports(parse(path)))
 
 
-@pytest.mark.parametrize('modules', [
-    [f'{PACKAGE}.{name}' for name in WITHOUT_TENSORFLOW if name in MODULES], ['main']], ids=['package', 'main'])
+@pytest.mark.parametrize('modules', [WITHOUT_TENSORFLOW, ['main']], ids=['package', 'main'])
 def test_loads_without_tensorflow(modules):
     code = f'import sys, {", ".join(modules)}; print([name for name in sys.modules if name.startswith("tensor")])'
     found = subprocess.run([sys.executable, '-c', code], cwd=REPO, capture_output=True, text=True, check=True)

@@ -1,0 +1,70 @@
+"""The generator and the discriminator (Radford et al. 2015, arXiv:1511.06434, fig. 1)."""
+
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu
+
+BASE_SIZE = 4  # height and width where the convolutions of both networks meet the dense layer
+FIRST_CHANNELS = 64
+MOST_CHANNELS = 512
+
+
+def discriminator_channels(image_size):
+    """Output channels of the discriminator's convolutions: one halves the size, until it is 4×4.
+
+    Args:
+      image_size: height and width of the pictures, a power of two from 16 to 256.
+    Returns:
+      list of int; [64, 128, 256, 512] at 64 pixels.
+    """
+    layers = (image_size // BASE_SIZE).bit_length() - 1
+    return [min(FIRST_CHANNELS * 2**layer, MOST_CHANNELS) for layer in range(layers)]
+
+
+def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.float32):
+    """Turn noise into pictures.
+
+    Args:
+      z: float32 [batch, z_dim] in (-1, 1).
+      image_size: height and width of the pictures, a power of two from 16 to 256.
+      normalize: function f(x, name) in the place of `batch_norm`.
+      reuse: True takes the weights of an earlier call.
+      dtype: what the layers compute in, tf.float32 or tf.bfloat16; tanh is always in float32.
+    Returns:
+      float32 [batch, image_size, image_size, 3] in [-1, 1].
+    """
+    first, *others = reversed(discriminator_channels(image_size))
+    with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
+        # Right-hand column: shape at 64 pixels.
+        h = tf.cast(z, dtype)                                                          # [batch, 100]
+        h = dense(h, z.shape.as_list()[1], BASE_SIZE * BASE_SIZE * first, 'g_h0_lin')  # [batch, 8192]
+        h = tf.reshape(h, [-1, BASE_SIZE, BASE_SIZE, first])                           # [batch, 4, 4, 512]
+        h = tf.nn.relu(normalize(h, 'g_bn1'))
+        for layer, channels in enumerate(others, start=1):                             # [batch, 8, 8, 256]
+            h = conv_transpose(h, channels, f'g_h{layer}')                             # [batch, 16, 16, 128]
+            h = tf.nn.relu(normalize(h, f'g_bn{layer + 1}'))                           # [batch, 32, 32, 64]
+        h = conv_transpose(h, 3, f'g_h{len(others) + 1}')                              # [batch, 64, 64, 3]
+        return tf.nn.tanh(tf.cast(h, tf.float32))
+
+
+def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32):
+    """Tell photographs from generated pictures.
+
+    Args:
+      image: float32 [batch, size, size, 3] in [-1, 1]; size is a power of two from 16 to 256.
+      reuse: True takes the weights of an earlier call.
+      normalize: function f(x, name) in the place of `batch_norm`.
+      dtype: what the convolutions compute in, tf.float32 or tf.bfloat16; the logits are always in float32.
+    Returns:
+      float32 [batch, 1]: logits, above zero for "real".
+    """
+    first, *others = discriminator_channels(image.shape.as_list()[1])
+    with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
+        # Right-hand column: shape at 64 pixels.
+        h = lrelu(conv2d(tf.cast(image, dtype), 3, first, 'd_h0_conv'))                # [batch, 32, 32, 64]
+        for layer, channels in enumerate(others, start=1):                             # [batch, 16, 16, 128]
+            h = conv2d(h, h.shape.as_list()[-1], channels, f'd_h{layer}_conv')         # [batch, 8, 8, 256]
+            h = lrelu(normalize(h, f'd_bn{layer}'))                                    # [batch, 4, 4, 512]
+        features = BASE_SIZE * BASE_SIZE * h.shape.as_list()[-1]
+        h = tf.cast(tf.reshape(h, [-1, features]), tf.float32)                         # [batch, 8192]
+        return dense(h, features, 1, f'd_h{len(others)}_lin')                          # [batch, 1]

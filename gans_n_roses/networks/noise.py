@@ -1,0 +1,72 @@
+"""z: the noise that a rose is made from."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+NORMAL = NormalDist()
+MEASURED = 256  # generated pictures that a model is measured on
+AT_ONCE = 64  # bounds the memory
+
+
+def draw_z(rng, count, z_dim):
+    """Draw z, each value uniform in (-1, 1), as in the article.
+
+    Args:
+      rng: np.random.RandomState.
+      count: how many.
+      z_dim: length of each.
+    Returns:
+      float32 [count, z_dim].
+    """
+    return rng.uniform(-1, 1, [count, z_dim]).astype(np.float32)
+
+
+def z_of_seed(seed, z_dim):
+    """The z of a seed, the same on every machine.
+
+    Args:
+      seed: whole number from 0; taken modulo 2**32.
+      z_dim: length.
+    Returns:
+      float32 [z_dim].
+    """
+    return draw_z(np.random.RandomState(seed % 2**32), 1, z_dim)[0]
+
+
+def fixed_batches(z_dim):
+    """The z that models are measured on, the same in every run: list of float32 [AT_ONCE, z_dim], MEASURED in all."""
+    return np.split(draw_z(np.random.RandomState(0), MEASURED, z_dim), MEASURED // AT_ONCE)
+
+
+def walk(zs, n_frames):
+    """Walk from z to z and back to the first, at even pace.
+
+    A straight line between two points of the cube passes nearer its middle than z ever is; a great circle
+    leaves the cube. So each coordinate goes to the normal distribution by its quantile, walks there on the great
+    circle, which keeps normal points normal (White 2016, arXiv:1609.04468, sec. 2.1), and comes back: on the
+    whole way z is distributed as in training (nearly so from a z_dim of about 5 on).
+
+    Args:
+      zs: float [n, z_dim] in (-1, 1), n at least 2.
+      n_frames: number of points on the whole loop.
+    Returns:
+      float32 [n_frames, z_dim] in [-1, 1]; the first is zs[0].
+    """
+    inside = np.clip((np.asarray(zs, np.float64) + 1) / 2, 1e-9, 1 - 1e-9)
+    corners = np.vectorize(NORMAL.inv_cdf)(inside)
+    points = []
+    for position in np.arange(n_frames) * len(corners) / n_frames:
+        corner, share = int(position), position % 1
+        points.append(_great_circle(corners[corner], corners[(corner + 1) % len(corners)], share))
+    # NormalDist has no vectorized form; 2 * cdf(x) - 1 = erf(x / sqrt(2)).
+    return np.vectorize(math.erf)(np.array(points) / math.sqrt(2)).astype(np.float32)
+
+
+def _great_circle(a, b, share):
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = math.acos(min(1, max(-1, cosine)))
+    if math.sin(angle) < 1e-6:  # parallel: the circle is not defined, the line is
+        return (1 - share) * a + share * b
+    return (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)

@@ -1,0 +1,80 @@
+"""Arrays → pictures."""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from gans_n_roses.machine.files import write_file
+
+
+def to_uint8(images):
+    """Map [-1, 1] to [0, 255], the same for every picture: nothing is stretched.
+
+    Args:
+      images: float array of any shape.
+    Returns:
+      uint8 array of the same shape.
+    """
+    return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def grid_shape(count):
+    """(rows, columns) for so many pictures: as near to square as leaves no gap, or else nearly square with gaps."""
+    square = math.isqrt(count - 1) + 1
+    columns = next((c for c in range(square, square * 3 // 2 + 1) if count % c == 0), square)
+    return math.ceil(count / columns), columns
+
+
+def merge(images):
+    """Lay pictures out in a grid, row by row.
+
+    Args:
+      images: [n, height, width, 3], any dtype.
+    Returns:
+      [rows * height, columns * width, 3] of the same dtype; cells without a picture are 0.
+    """
+    count, height, width, channels = images.shape
+    rows, columns = grid_shape(count)
+    cells = np.zeros([rows * columns, height, width, channels], images.dtype)
+    cells[:count] = images
+    cells = cells.reshape(rows, columns, height, width, channels)
+    return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def pairs(above, below):
+    """Lay out pairs of pictures, one over the other: two uint8 [n, height, width, 3] → uint8 [height, width, 3]."""
+    return merge(np.concatenate([above, below], axis=1))
+
+
+def png(picture, text=None):
+    """Encode uint8 [height, width, 3] as the bytes of a PNG file; text, a dict of str, goes into its text fields."""
+    fields = PngImagePlugin.PngInfo()
+    for name, value in (text or {}).items():
+        fields.add_text(name, value)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, 'PNG', pnginfo=fields)
+    return buffer.getvalue()
+
+
+def save_image(path, picture, text=None):
+    """Write uint8 [height, width, 3] as a PNG file, with text as in `png`. Raises OSError as `write_file`."""
+    write_file(path, png(picture, text))
+
+
+def save_gif(path, frames, milliseconds):
+    """Write a looping animation.
+
+    Args:
+      path: Path of the GIF.
+      frames: iterable of uint8 [height, width, 3], all of one size. Equal ones that follow each other become one.
+      milliseconds: how long each frame is shown.
+    Raises:
+      OSError: as `write_file`.
+    """
+    # A palette of its own for each frame keeps the colours; 256 by median cut.
+    first, *others = (Image.fromarray(frame).quantize(256) for frame in frames)
+    buffer = io.BytesIO()
+    first.save(buffer, 'GIF', save_all=True, append_images=others, duration=milliseconds, loop=0)
+    write_file(path, buffer.getvalue())

@@ -1,0 +1,25 @@
+"""The sheet of generated pictures over the real ones that are most like them."""
+
+import numpy as np
+
+from gans_n_roses.pictures.images import pairs
+from gans_n_roses.quality.metrics import nearest
+
+COPY_SHEET = 48  # generated pictures on a sheet
+
+
+def beside_nearest(real, pictures, fakes):
+    """Each generated picture over the real one that is most like it, the most alike pair first.
+
+    Args:
+      real: Real.
+      pictures: uint8 [n, size, size, 3], those that `real` was made of.
+      fakes: uint8 [m, size, size, 3].
+    Returns:
+      uint8 [height, width, 3].
+    """
+    rows, ratios = nearest(real, fakes)
+    found = np.stack([pictures[row] if row < len(pictures) else pictures[row - len(pictures), :, ::-1]
+                      for row in rows])
+    order = np.argsort(ratios)
+    return pairs(fakes[order], found[order])

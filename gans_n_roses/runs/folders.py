@@ -1,0 +1,219 @@
+"""Run folders: where they are, what they are called, and the options.json that says how a run was made."""
+
+import json
+import os
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.settings import AUGMENT_KINDS, names_in
+
+FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
+TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
+
+
+class RunFolder(NamedTuple):
+    """The folders of one run."""
+
+    path: Path
+
+    @property
+    def tensorboard(self):
+        """Losses, accuracies, sample grids, the graph and the settings, for TensorBoard."""
+        return self.path / 'Tensorboard'
+
+    @property
+    def generated_images(self):
+        """Sample grids while training, and what LOAD makes."""
+        return self.path / 'Generated_Images'
+
+    @property
+    def saved_models(self):
+        """Saved_Models, or the folder itself where someone points at checkpoints directly."""
+        inside = self.path / 'Saved_Models'
+        return self.path if not inside.is_dir() and checkpoint_names(self.path) else inside
+
+    @property
+    def options(self):
+        """The file of settings, package versions, data and history."""
+        return self.path / 'options.json'
+
+
+def make_run_folder(settings, now):
+    """Make the folders of a new run, with parents.
+
+    Args:
+      settings: Settings.
+      now: datetime that the run's name begins with; where the clock was set back behind that of an earlier run, the
+        second after it, so that the newest run stays the last one.
+    Returns:
+      RunFolder, claimed by this process alone: a name that is taken gets "_2", "_3" …
+    Raises:
+      BadInput: RESULTS_PATH cannot be written.
+    """
+    parent = Path(settings.results_path) / settings.dataset_chosen
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        begun = _not_before_others(parent, now).strftime(TIMESTAMP)
+        name = '_'.join(map(str, (begun, settings.z_dim, settings.batch_size, settings.n_iterations,
+                                  settings.learning_rate, settings.beta_1, *departures(settings))))
+        for attempt in range(1, 1000):
+            run = RunFolder(parent / (name if attempt == 1 else f'{name}_{attempt}'))
+            try:
+                run.path.mkdir()
+                break
+            except FileExistsError:
+                continue
+        for folder in (run.tensorboard, run.generated_images, run.path / 'Saved_Models'):
+            folder.mkdir()
+    except OSError as problem:
+        raise BadInput(f'No run can be kept in {parent}: {problem.strerror}. '
+                       'Set RESULTS_PATH to a folder that can be written.') from None
+    return run
+
+
+def departures(settings):
+    """What departs from the article, in short words for a run's name, always in this order.
+
+    Returns:
+      list of str without '_', such as ['mirror', 'augment', 'ema0.999']; empty with the settings as shipped.
+    """
+    kinds = names_in(settings.augment)
+    words = {f'{settings.image_size}px': settings.image_size != 64,
+             'mirror': settings.mirror,
+             'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
+             f'r1-{settings.r1_gamma:g}': settings.r1_gamma,
+             f'ema{settings.ema_decay:g}': settings.ema_decay}
+    return [word for word, departs in words.items() if departs]
+
+
+def find_run(results_path, dataset_chosen, run):
+    """The folder that RUN means.
+
+    Args:
+      results_path, dataset_chosen: as in Settings.
+      run: 'latest' (the one begun last), the name of a run's folder, a path of one, or of a folder that holds runs.
+    Returns:
+      RunFolder with at least one checkpoint.
+    Raises:
+      BadInput: there is none, and what to do.
+    """
+    parent = Path(results_path) / dataset_chosen
+    if run == 'latest':
+        runs = _runs_in(parent)
+        if not runs:
+            raise BadInput(f'There is no run in {parent} yet: {_other_data_sets(results_path)}train first, with '
+                           'LOAD = False and RESUME = False.')
+        return _with_checkpoint(runs[-1])
+    folders = [parent, *sorted(Path(results_path).glob('*')), Path(results_path)] if Path(run).name == run else []
+    candidates = [*(folder / run for folder in folders), Path(run)]
+    chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
+    if chosen is None:
+        runs = _runs_in(parent)
+        latest = f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'
+        raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path{latest}')
+    if not checkpoint_names(chosen.saved_models):
+        chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
+    return _with_checkpoint(chosen)
+
+
+def _with_checkpoint(run):
+    if checkpoint_names(run.saved_models):
+        return run
+    others = [other for other in _runs_in(run.path.parent) if checkpoint_names(other.saved_models)]
+    other = (f"RUN = '{others[-1].path.name}' is the newest run that has one." if others
+             else 'Train first, with LOAD = False and RESUME = False.')
+    raise BadInput(f'{run.path} has no checkpoint. {other}')
+
+
+def _other_data_sets(results_path):
+    """The beginning of a sentence that names the data sets that have runs."""
+    names = sorted(folder.name for folder in Path(results_path).glob('*') if folder.is_dir() and _runs_in(folder))
+    if not names:
+        return ''
+    return f'DATASET_CHOSEN {" or ".join(map(repr, names))} has {"some" if len(names) > 1 else "one"}. Set it so, or '
+
+
+def checkpoint_iterations(folder, kind='train'):
+    """The iterations that have a checkpoint of a kind, 'train' or 'best', in a folder, lowest first."""
+    indices = Path(folder).glob(f'{kind}-*.index')
+    matches = (re.fullmatch(rf'{kind}-(0|[1-9][0-9]*)\.index', path.name) for path in indices)
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def checkpoint_names(folder, kinds=('train', 'best')):
+    """The names of the checkpoints in a folder, the newest last: at the same iteration "best-6", then "train-6"."""
+    found = [(iteration, kind) for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
+    return [f'{kind}-{iteration}' for iteration, kind in sorted(found)]
+
+
+def how_to_go_on(folder, origin, *changes):
+    """A sentence that says what was saved last in Saved_Models, and the command that goes on from there.
+
+    The command repeats nothing: the run itself keeps what it was told.
+
+    Args:
+      folder: Path of Saved_Models.
+      origin: Origin.
+      changes: words NAME=value that the run should go on with.
+    """
+    names = checkpoint_names(folder)
+    if not names:
+        return 'Nothing was saved before.'
+    return (f'The last checkpoint is {folder / names[-1]}: go on from iteration {names[-1].partition("-")[2]} with '
+            f'`{origin.command("RESUME=True", f"RUN={folder.parent}", *changes)}`.')
+
+
+def write_options(run, options):
+    """Write options.json. Raises OSError as `write_file`."""
+    write_file(run.options, (json.dumps({'format': FORMAT, **options}, indent=2) + '\n').encode())
+
+
+def read_options(run):
+    """Read options.json.
+
+    Returns:
+      dict with "format", "settings" (constant → value), "data", "packages" and "history".
+    Raises:
+      BadInput: it is missing, not JSON, or of a format that this version does not know.
+    """
+    try:
+        options = json.loads(read_file(run.options).decode())
+    except (OSError, ValueError, RecursionError) as problem:  # the last one where brackets are nested without end
+        raise BadInput(f'{run.options} cannot be read ({reason(problem)}): put it back as the run wrote it.') from None
+    if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
+        raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
+    if options.get('format') != FORMAT:
+        raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
+                       'use the version of gans_n_roses that made the run.')
+    history = options.get('history')
+    if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
+            isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
+        raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
+    return options
+
+
+def _runs_in(parent):
+    """The runs in a data set's folder, the one begun last at the end."""
+    runs = (RunFolder(path) for path in parent.glob('*') if path.is_dir())
+    return sorted((run for run in runs if _begun(run)), key=_begun)
+
+
+def _not_before_others(parent, now):
+    newest = max((_begun(run)[0] for run in _runs_in(parent)), default=now)
+    return now if newest <= now else min(newest, datetime(9999, 12, 31)) + timedelta(seconds=1)
+
+
+def _begun(run):
+    """(time in the run's name, number of the run within that second), or None: the folder is no run's."""
+    match = re.match(r'\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d', run.path.name)
+    try:
+        begun = datetime.strptime(match[0], TIMESTAMP) if match else None
+    except ValueError:
+        return None
+    # name: time_time_z_batch_iterations_rate_beta[_departure …][_number]
+    *others, last = run.path.name.split('_')
+    return begun and (begun, int(last) if len(others) > 6 and last.isdigit() else 1, run.path.name)

@@ -1,0 +1,224 @@
+"""The training run: a folder of pictures in, a run folder out."""
+
+import dataclasses
+import platform
+import secrets
+from datetime import datetime
+from importlib import metadata
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.errors import BadInput, Interrupted, RunFailed, reason
+from gans_n_roses.machine.files import hold
+from gans_n_roses.machine.precision import choose_precision
+from gans_n_roses.machine.session import open_session, within_memory
+from gans_n_roses.machine.stopping import StopRequest
+from gans_n_roses.networks.graph import build_graph
+from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.pictures.folder import next_batch, read_folder
+from gans_n_roses.runs.checkpoints import RunState, build_save, save_checkpoint
+from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder, read_options, write_options
+from gans_n_roses.runs.restoring import best_score, read_newest, restore_run, set_aside_later
+from gans_n_roses.runs.resuming import BEFORE, history_entry, settle, what_makes_it
+from gans_n_roses.training.introduction import introduce
+from gans_n_roses.training.measuring import Measurements
+from gans_n_roses.training.monitor import (
+    Monitor,
+    animation_path,
+    grid_paths,
+    lacks_animation,
+    nearest_paths,
+    save_animation,
+)
+
+PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
+
+
+@within_memory()
+def train(settings):
+    """Train both networks on a folder of pictures, from the start or from where a run stopped.
+
+    Args:
+      settings: Settings.
+    Returns:
+      RunFolder, with everything that was made.
+    Raises:
+      BadInput: nothing was trained; a setting, file or folder is wrong.
+      RunFailed: a loss is not finite, or the disk is full; earlier checkpoints are as they were.
+      Interrupted: Ctrl-C or SIGTERM; the iteration was finished and saved.
+    """
+    # What to go on with
+    run, options = None, None
+    if settings.resume:
+        run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+        options = read_options(run)
+        settings, remarks = settle(settings, options, run.options)
+        print('\n'.join(remarks))
+    elif settings.seed is None:
+        settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
+
+    if settings.precision == 'auto':
+        precision, share = choose_precision()
+        found = f'takes {share:.2f} of the time of float32' if np.isfinite(share) else 'does not work'
+        print(f'Computes in {precision}: here bfloat16 {found}')
+        settings = dataclasses.replace(settings, precision=precision)
+
+    # Data
+    dataset = _read_pictures(settings)
+    run = run or make_run_folder(settings, datetime.now())
+
+    with _claim(run), tf.Graph().as_default() as graph, open_session() as session:
+        # Networks
+        gan = build_graph(settings)
+        save_ops = build_save()
+        initialize = tf.global_variables_initializer()
+        graph.finalize()
+        session.run(initialize)
+
+        # State
+        iteration, state = _go_on(session, run, settings) if options else (0, _begin(settings))
+        _record_options(run, options, settings, dataset, iteration)
+        introduce(run, settings, dataset, graph, iteration)
+
+        # Train
+        with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
+            if not options:
+                monitor.graph(graph, what_makes_it(settings))
+                monitor.real_images(dataset.images)
+            known = options and options['data'].get('fingerprint') == dataset.fingerprint
+            measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor,
+                                        best_score(run.saved_models) if known else np.inf)
+            try:
+                _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements,
+                      stop)
+            except RunFailed as failed:
+                go_on = how_to_go_on(run.saved_models, settings.origin, *failed.changes)
+                raise RunFailed(f'{failed} {go_on}') from None
+            monitor.animation()
+    print(f'Done: {run.path}\nMake roses with it: {settings.origin.command("LOAD=True", f"RUN={run.path}")}')
+    return run
+
+
+def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor, measurements, stop):
+    """Train from iteration `start` to the last, or until `stop` is requested."""
+    def show_grid(iteration):
+        monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
+
+    def save(iteration):
+        save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
+
+    if start == 0:
+        show_grid(0)
+    for iteration in range(start + 1, settings.n_iterations + 1):
+        images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
+        z = draw_z(state.rng, settings.batch_size, settings.z_dim)
+        _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        _check_finite(scalars, iteration, settings, run, monitor)
+        monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
+        measurements.watch(iteration, scalars)
+
+        last, stopped = iteration == settings.n_iterations, stop.requested
+        if iteration % settings.scalars_every == 0 or last:
+            monitor.scalars(iteration, scalars)
+        if iteration % grid_cadence(settings, iteration) == 0 or last:
+            show_grid(iteration)
+        try:
+            if iteration % settings.measure_every == 0 or last:
+                measurements.take(iteration, state)
+        finally:  # the checkpoint comes last, since what a kill cuts off is done again; and it comes in any case
+            # The first, too: a disk that has no room is told at once, and no crash leaves a run that cannot go on.
+            if iteration % settings.checkpoint_every == 0 or iteration == 1 or last or stopped:
+                save(iteration)
+        if stopped and not last:
+            go_on = how_to_go_on(run.saved_models, settings.origin)
+            raise Interrupted(f'Stopped at iteration {iteration}. {go_on}', stopped)
+
+
+def grid_cadence(settings, iteration):
+    """How many iterations apart the sample grids are at an iteration."""
+    return settings.grid_every if iteration < settings.grid_later_from else settings.grid_every_later
+
+
+def _read_pictures(settings):
+    print(f'Reading {settings.dataset_path}', flush=True)
+    dataset = read_folder(settings.dataset_path, settings.image_size)
+    if len(dataset.images) < settings.batch_size:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size}, but DATASET_PATH {settings.dataset_path!r} holds '
+                       f'{len(dataset.images)} pictures: set BATCH_SIZE to at most that, or add pictures.')
+    return dataset
+
+
+def _claim(run):
+    try:
+        claim = hold(run.path)
+    except OSError as problem:
+        raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it so, or train a new run.') from None
+    if claim is None:
+        raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
+    return claim
+
+
+def _begin(settings):
+    rng = np.random.RandomState(settings.seed)
+    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
+
+
+def _go_on(session, run, settings):
+    """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
+    newest = read_newest(run.saved_models)
+    if newest.iteration >= settings.n_iterations:
+        raise BadInput(f'{_complete(run)}The run has made its {newest.iteration} iterations and N_ITERATIONS is '
+                       f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
+    state = restore_run(session, newest, settings)
+    try:
+        set_aside_later(run.saved_models, newest.path.name)
+        for path in (*grid_paths(run), *nearest_paths(run)):  # of iterations that will be made again
+            if int(path.stem) > newest.iteration:
+                path.unlink()
+    except OSError as problem:
+        raise BadInput(f'{problem.filename} cannot be changed: {problem.strerror}. Make {run.path} writable.') from None
+    return newest.iteration, state
+
+
+def _complete(run):
+    """Make the film that a run was killed over, after its last iteration; returns the sentence about it."""
+    if not lacks_animation(run):
+        return ''
+    try:
+        save_animation(run)
+    except OSError as problem:
+        return f'{animation_path(run)} was missing, and cannot be made: {reason(problem)}. '
+    return f'{animation_path(run)} was missing, and is made now. '
+
+
+def _check_finite(scalars, iteration, settings, run, monitor):
+    for name in ('Discriminator_Loss', 'Generator_Loss'):
+        if not np.isfinite(scalars[name]):
+            sentence = (f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
+                        'lower LEARNING_RATE may hold it.')
+            monitor.text(iteration, sentence)
+            raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
+
+
+def _record_options(run, options, settings, dataset, iteration):
+    now = datetime.now().isoformat(timespec='seconds')
+    found = {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
+             'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
+    changes = {}
+    if options:
+        before = {**BEFORE, **options['settings']}
+        changes = {name: [before.get(name), value] for name, value in what_makes_it(settings).items()
+                   if before.get(name) != value}
+        if options['data'].get('fingerprint') != dataset.fingerprint:
+            print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
+                  f'{options["data"].get("pictures")} then, {len(dataset.images)} now. '
+                  'Training goes on with those of now.')
+            changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
+    packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    history = [*(options['history'] if options else []), history_entry(settings, now, iteration, changes)]
+    try:
+        write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
+    except OSError as fault:
+        then = how_to_go_on(run.saved_models, settings.origin)
+        raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None

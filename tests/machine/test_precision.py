@@ -1,0 +1,56 @@
+"""Which type 'auto' takes, by a clock that the test sets: no timing decides a test."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.machine import precision
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Function: a machine on which a step takes so many seconds in each type, or fails if it is an error."""
+    def make(**takes):
+        now = 0
+
+        class Session:
+            def run(self, step, feed):
+                nonlocal now
+                taken = takes[step[0].outputs[0].dtype.name]
+                if isinstance(taken, Exception):
+                    raise taken
+                now += taken
+        monkeypatch.setattr(precision, 'open_session', lambda: contextlib.nullcontext(Session()))
+        monkeypatch.setattr(precision.time, 'perf_counter', lambda: now)
+    return make
+
+
+@pytest.mark.parametrize(('takes', 'chosen'), [
+    ({'float32': 2, 'bfloat16': 1}, ('bfloat16', 0.5)),
+    ({'float32': 2, 'bfloat16': 1.9}, ('float32', 0.95)),
+    ({'float32': 2, 'bfloat16': 20}, ('float32', 10)),
+    ({'float32': 2, 'bfloat16': tf.errors.UnimplementedError(None, None, 'no such kernel')}, ('float32', np.inf)),
+])
+def test_bfloat16_is_taken_only_where_it_clearly_saves_time(machine, takes, chosen):
+    machine(**takes)
+    name, share = precision.choose_precision()
+    assert (name, share) == (chosen[0], pytest.approx(chosen[1]))
+
+
+def test_fault_of_float32_is_no_answer(machine):
+    machine(float32=tf.errors.ResourceExhaustedError(None, None, 'out of memory'), bfloat16=1)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        precision.choose_precision()
+
+
+def test_this_machine_has_an_answer():
+    chosen, share = precision.choose_precision()
+    assert chosen == ('bfloat16' if share < precision.WORTH_IT else 'float32') and share > 0
+
+
+@pytest.mark.parametrize('name', ['float32', 'bfloat16'])
+def test_type_that_was_asked_for_is_taken_untimed(machine, name):
+    machine()
+    assert precision.compute_dtype(name).name == name

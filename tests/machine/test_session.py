@@ -1,0 +1,21 @@
+"""What TensorFlow's and NumPy's memory errors become."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.errors import RunFailed
+from gans_n_roses.machine.session import open_session, within_memory
+
+
+def test_memory_that_numpy_does_not_get_is_told_in_one_sentence():
+    with pytest.raises(RunFailed, match=r'^The memory is not enough \(.*\): lower BATCH_SIZE, '), within_memory():
+        np.ones([2**45], np.int64)
+
+
+def test_memory_that_tensorflow_does_not_get_is_told_in_one_sentence():
+    with tf.Graph().as_default(), open_session() as session:
+        size = tf.placeholder(tf.int64, [1])
+        too_large = tf.zeros(size, tf.float64) + 1
+        with pytest.raises(RunFailed, match=r'^The memory is not enough \(.*\): lower BATCH_SIZE, '), within_memory():
+            session.run(too_large, {size: [2**45]})
