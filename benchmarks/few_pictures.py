@@ -74,9 +74,9 @@ def train(name, folder, setting, seed, arguments):
 def measure_all(name, folder, cells, arguments):
     """The measures of every checkpoint of a folder's runs: (setting, iteration) → list of dicts, one for each seed."""
     from gans_n_roses.pictures.folder import load_dataset
-    from gans_n_roses.quality.metrics import look_at
+    from gans_n_roses.quality.metrics import describe_real
     pictures = load_dataset(folder, 64)
-    real = look_at(pictures)
+    real = describe_real(pictures)
     found = {}
     for _, setting, seed in (cell for cell in cells if cell[0] == name):
         for iteration in range(arguments.every, arguments.every * arguments.times + 1, arguments.every):

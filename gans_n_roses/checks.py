@@ -6,8 +6,9 @@ from pathlib import Path
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.pictures.folder import list_files, require_folder
-from gans_n_roses.runs.folders import find_run, read_options
-from gans_n_roses.runs.resuming import settle
+from gans_n_roses.runs.folders import find_run
+from gans_n_roses.runs.options import read_options
+from gans_n_roses.runs.resuming import merge_settings
 from gans_n_roses.settings import RULES, UNSET, names_in
 
 # float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
@@ -32,7 +33,7 @@ def check(settings):
     if settings.load or settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         if settings.resume:
-            settings, _ = settle(settings, read_options(run), run.options)
+            settings, _ = merge_settings(settings, read_options(run), run.options)
     if not settings.load:
         _check_pictures(settings)
     _check_memory(settings)

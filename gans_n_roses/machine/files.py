@@ -103,7 +103,7 @@ def inside(folder):
             os.chdir(before)
 
 
-def hold(folder):
+def lock_folder(folder):
     """Claim a folder until the process ends, however it ends.
 
     Args:

@@ -30,7 +30,7 @@ class Real(NamedTuple):
     projected: list  # of each level, finest first: float32 [PROJECTIONS, PATCHES], sorted
 
 
-def look_at(pictures):
+def describe_real(pictures):
     """Everything that generated pictures are compared to.
 
     Returns:

@@ -1,17 +1,14 @@
-"""Run folders: where they are, what they are called, and the options.json that says how a run was made."""
+"""Run folders: where they are, what they are called, and what is in them."""
 
-import json
 import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from gans_n_roses.errors import BadInput, reason
-from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.errors import BadInput
 from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
-FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
 
 
@@ -165,35 +162,6 @@ def how_to_go_on(folder, origin, *changes):
         return 'Nothing was saved before.'
     return (f'The last checkpoint is {folder / names[-1]}: go on from iteration {names[-1].partition("-")[2]} with '
             f'`{origin.command("RESUME=True", f"RUN={folder.parent}", *changes)}`.')
-
-
-def write_options(run, options):
-    """Write options.json. Raises OSError as `write_file`."""
-    write_file(run.options, (json.dumps({'format': FORMAT, **options}, indent=2) + '\n').encode())
-
-
-def read_options(run):
-    """Read options.json.
-
-    Returns:
-      dict with "format", "settings" (constant → value), "data", "packages" and "history".
-    Raises:
-      BadInput: it is missing, not JSON, or of a format that this version does not know.
-    """
-    try:
-        options = json.loads(read_file(run.options).decode())
-    except (OSError, ValueError, RecursionError) as problem:  # the last one where brackets are nested without end
-        raise BadInput(f'{run.options} cannot be read ({reason(problem)}): put it back as the run wrote it.') from None
-    if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
-        raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
-    if options.get('format') != FORMAT:
-        raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
-                       'use the version of gans_n_roses that made the run.')
-    history = options.get('history')
-    if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
-            isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
-        raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
-    return options
 
 
 def _runs_in(parent):

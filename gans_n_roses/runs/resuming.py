@@ -9,7 +9,7 @@ from gans_n_roses.settings import OF_NOW, OF_RUN, RULES, UNSET, settings_from
 BEFORE = {name: rule.before for name, rule in RULES.items() if rule.before is not UNSET}
 
 
-def settle(settings, options, source):
+def merge_settings(settings, options, source):
     """Merge the settings of now with those that a run was made with.
 
     A setting comes from the command line of now; else from mission_control.py, if it was changed there since the run
@@ -43,18 +43,3 @@ def settle(settings, options, source):
 def what_makes_it(settings):
     """What makes one run unlike another, not what to do, nor what LOAD makes: constant → value."""
     return settings.constants(OF_RUN, OF_NOW)
-
-
-def history_entry(settings, time, iteration, changes):
-    """What options.json remembers of each time that a run was trained.
-
-    Args:
-      settings: Settings, as merged.
-      time: ISO 8601, str.
-      iteration: how many iterations were made before.
-      changes: constant → [value before, value now].
-    Returns:
-      dict.
-    """
-    return {'time': time, 'iteration': iteration, 'changes': changes, 'command_line': settings.origin.given,
-            'mission_control': settings.origin.control}

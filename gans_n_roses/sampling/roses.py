@@ -3,7 +3,6 @@
 import os
 import secrets
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,9 +14,10 @@ from gans_n_roses.machine.session import within_memory
 from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
 from gans_n_roses.pictures.folder import load_dataset
 from gans_n_roses.pictures.images import merge, save_gif, save_image
-from gans_n_roses.quality.metrics import look_at, measure
+from gans_n_roses.quality.metrics import describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
-from gans_n_roses.runs.folders import TIMESTAMP, find_run, read_options
+from gans_n_roses.runs.folders import TIMESTAMP, find_run
+from gans_n_roses.runs.options import read_options, version_remarks
 from gans_n_roses.runs.restoring import read_newest
 from gans_n_roses.sampling.saved_generator import export, make_rose, open_generator
 from gans_n_roses.settings import names_in
@@ -41,7 +41,8 @@ def sample(settings):
     """
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
     if run.options.exists():  # a run of the article's own code has none
-        read_options(run)
+        for remark in version_remarks(read_options(run)):
+            print(remark)
     checkpoint = read_newest(run.saved_models, settings.checkpoint)
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     print(f'Model  {checkpoint.path}\nSEED   {seed}', flush=True)
@@ -104,7 +105,7 @@ def make_measures(saved, seed, settings, run):
     if isinstance(of_the_run, str) and (known := settings.origin.folder / of_the_run).is_dir():
         path = known
     pictures = load_dataset(path, saved.image_size)
-    real = look_at(pictures)
+    real = describe_real(pictures)
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
     print(f'Measured beside the {len(pictures)} pictures in {path}:')
     for name, value in measure(real, np.concatenate(roses)).items():

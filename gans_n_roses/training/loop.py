@@ -1,26 +1,25 @@
 """The training run: a folder of pictures in, a run folder out."""
 
+import contextlib
 import dataclasses
-import platform
 import secrets
 from datetime import datetime
-from importlib import metadata
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed, reason
-from gans_n_roses.machine.files import hold
+from gans_n_roses.machine.files import lock_folder
 from gans_n_roses.machine.precision import choose_precision
 from gans_n_roses.machine.session import open_session, within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
-from gans_n_roses.networks.noise import draw_z
-from gans_n_roses.pictures.folder import next_batch, read_folder
-from gans_n_roses.runs.checkpoints import RunState, build_save, save_checkpoint
-from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder, read_options, write_options
+from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.runs.checkpoints import build_save, save_checkpoint
+from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
+from gans_n_roses.runs.options import read_options, record_options, version_remarks
 from gans_n_roses.runs.restoring import best_score, read_newest, restore_run, set_aside_later
-from gans_n_roses.runs.resuming import BEFORE, history_entry, settle, what_makes_it
+from gans_n_roses.runs.resuming import merge_settings, what_makes_it
 from gans_n_roses.training.introduction import introduce
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.monitor import (
@@ -31,8 +30,7 @@ from gans_n_roses.training.monitor import (
     nearest_paths,
     save_animation,
 )
-
-PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
+from gans_n_roses.training.steps import Training, begin, steps
 
 
 @within_memory()
@@ -49,49 +47,47 @@ def train(settings):
       Interrupted: Ctrl-C or SIGTERM; the iteration was finished and saved.
     """
     # What to go on with
-    run, options = None, None
+    run, options, remarks = None, None, []
     if settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         options = read_options(run)
-        settings, remarks = settle(settings, options, run.options)
-        print('\n'.join(remarks))
+        settings, remarks = merge_settings(settings, options, run.options)
+        remarks = [*version_remarks(options), *remarks]
     elif settings.seed is None:
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
-
     if settings.precision == 'auto':
         precision, share = choose_precision()
         found = f'takes {share:.2f} of the time of float32' if np.isfinite(share) else 'does not work'
-        print(f'Computes in {precision}: here bfloat16 {found}')
+        remarks.append(f'Computes in {precision}: here bfloat16 {found}')
         settings = dataclasses.replace(settings, precision=precision)
+    for remark in remarks:
+        print(remark)
 
-    # Data
+    # Pictures
     dataset = _read_pictures(settings)
-    run = run or make_run_folder(settings, datetime.now())
 
-    with _claim(run), tf.Graph().as_default() as graph, open_session() as session:
+    with _claim(run or make_run_folder(settings, datetime.now())) as run, \
+            tf.Graph().as_default() as graph, open_session() as session:
         # Networks
         gan = build_graph(settings)
-        save_ops = build_save()
+        training = Training(session, gan, dataset.images, settings, run, build_save())
         initialize = tf.global_variables_initializer()
         graph.finalize()
         session.run(initialize)
 
         # State
-        iteration, state = _go_on(session, run, settings) if options else (0, _begin(settings))
-        _record_options(run, options, settings, dataset, iteration)
-        introduce(run, settings, dataset, graph, iteration)
+        start, state = _go_on(training) if options else (0, begin(settings))
+        known = _record(training, options, dataset, start)
+        introduce(run, settings, dataset, graph, start)
 
         # Train
-        with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
+        with Monitor(run, start, settings.n_iterations) as monitor, StopRequest() as stop:
             if not options:
                 monitor.graph(graph, what_makes_it(settings))
                 monitor.real_images(dataset.images)
-            known = options and options['data'].get('fingerprint') == dataset.fingerprint
-            measurements = Measurements(session, gan, save_ops, dataset.images, settings, run, monitor,
-                                        best_score(run.saved_models) if known else np.inf)
+            measurements = Measurements(training, monitor, best_score(run.saved_models) if known else np.inf)
             try:
-                _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements,
-                      stop)
+                _loop(training, state, start, monitor, measurements, stop)
             except RunFailed as failed:
                 go_on = how_to_go_on(run.saved_models, settings.origin, *failed.changes)
                 raise RunFailed(f'{failed} {go_on}') from None
@@ -100,39 +96,41 @@ def train(settings):
     return run
 
 
-def _loop(session, gan, save_ops, state, start, pictures, settings, run, monitor, measurements, stop):
+def _loop(training, state, start, monitor, measurements, stop):
     """Train from iteration `start` to the last, or until `stop` is requested."""
+    session, gan, _, settings, run, save_ops = training
+    last = settings.n_iterations
+
     def show_grid(iteration):
         monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
 
-    def save(iteration):
-        save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
-
     if start == 0:
         show_grid(0)
-    for iteration in range(start + 1, settings.n_iterations + 1):
-        images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
-        z = draw_z(state.rng, settings.batch_size, settings.z_dim)
-        _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
-        _check_finite(scalars, iteration, settings, run, monitor)
+    for iteration, scalars in steps(training, state, start):
+        _check_finite(scalars, iteration, settings, monitor)
         monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
         measurements.watch(iteration, scalars)
 
-        last, stopped = iteration == settings.n_iterations, stop.requested
-        if iteration % settings.scalars_every == 0 or last:
+        stopped = stop.requested
+        if due(iteration, settings.scalars_every, last):
             monitor.scalars(iteration, scalars)
-        if iteration % grid_cadence(settings, iteration) == 0 or last:
+        if due(iteration, grid_cadence(settings, iteration), last):
             show_grid(iteration)
         try:
-            if iteration % settings.measure_every == 0 or last:
+            if due(iteration, settings.measure_every, last):
                 measurements.take(iteration, state)
         finally:  # the checkpoint comes last, since what a kill cuts off is done again; and it comes in any case
             # The first, too: a disk that has no room is told at once, and no crash leaves a run that cannot go on.
-            if iteration % settings.checkpoint_every == 0 or iteration == 1 or last or stopped:
-                save(iteration)
-        if stopped and not last:
+            if due(iteration, settings.checkpoint_every, last) or iteration == 1 or stopped:
+                save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
+        if stopped and iteration < last:
             go_on = how_to_go_on(run.saved_models, settings.origin)
             raise Interrupted(f'Stopped at iteration {iteration}. {go_on}', stopped)
+
+
+def due(iteration, every, last):
+    """Whether something that comes every so many iterations, and after the last one, comes now."""
+    return iteration % every == 0 or iteration == last
 
 
 def grid_cadence(settings, iteration):
@@ -149,28 +147,26 @@ def _read_pictures(settings):
     return dataset
 
 
+@contextlib.contextmanager
 def _claim(run):
     try:
-        claim = hold(run.path)
+        claim = lock_folder(run.path)
     except OSError as problem:
         raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it so, or train a new run.') from None
     if claim is None:
         raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
-    return claim
+    with claim:
+        yield run
 
 
-def _begin(settings):
-    rng = np.random.RandomState(settings.seed)
-    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
-
-
-def _go_on(session, run, settings):
+def _go_on(training):
     """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
+    settings, run = training.settings, training.run
     newest = read_newest(run.saved_models)
     if newest.iteration >= settings.n_iterations:
         raise BadInput(f'{_complete(run)}The run has made its {newest.iteration} iterations and N_ITERATIONS is '
                        f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
-    state = restore_run(session, newest, settings)
+    state = restore_run(training.session, newest, settings)
     try:
         set_aside_later(run.saved_models, newest.path.name)
         for path in (*grid_paths(run), *nearest_paths(run)):  # of iterations that will be made again
@@ -192,7 +188,7 @@ def _complete(run):
     return f'{animation_path(run)} was missing, and is made now. '
 
 
-def _check_finite(scalars, iteration, settings, run, monitor):
+def _check_finite(scalars, iteration, settings, monitor):
     for name in ('Discriminator_Loss', 'Generator_Loss'):
         if not np.isfinite(scalars[name]):
             sentence = (f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
@@ -201,24 +197,16 @@ def _check_finite(scalars, iteration, settings, run, monitor):
             raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
 
 
-def _record_options(run, options, settings, dataset, iteration):
-    now = datetime.now().isoformat(timespec='seconds')
-    found = {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
-             'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
-    changes = {}
-    if options:
-        before = {**BEFORE, **options['settings']}
-        changes = {name: [before.get(name), value] for name, value in what_makes_it(settings).items()
-                   if before.get(name) != value}
-        if options['data'].get('fingerprint') != dataset.fingerprint:
-            print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
-                  f'{options["data"].get("pictures")} then, {len(dataset.images)} now. '
-                  'Training goes on with those of now.')
-            changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
-    packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
-    history = [*(options['history'] if options else []), history_entry(settings, now, iteration, changes)]
+def _record(training, options, dataset, iteration):
+    """Write options.json; returns whether the run was trained on these very pictures before."""
+    settings, run = training.settings, training.run
     try:
-        write_options(run, {'settings': settings.constants(), 'packages': packages, 'data': found, 'history': history})
+        record_options(run, options, settings, dataset, iteration)
     except OSError as fault:
         then = how_to_go_on(run.saved_models, settings.origin)
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
+    known = options is not None and options['data'].get('fingerprint') == dataset.fingerprint
+    if options and not known:
+        print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '
+              f'{options["data"].get("pictures")} then, {len(dataset.images)} now. Training goes on with those of now.')
+    return known

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from gans_n_roses.pictures.folder import load_dataset
 from gans_n_roses.quality import metrics
-from gans_n_roses.quality.metrics import COPY, diversity, look_at, measure, nearest, sliced_wasserstein
+from gans_n_roses.quality.metrics import COPY, describe_real, diversity, measure, nearest, sliced_wasserstein
 
 SHARED = REPO.parent / 'shared' / 'data' / 'flower_photos' / 'roses'
 
@@ -41,7 +41,7 @@ def area_under_curve(copies, unseen):
 
 def test_copies_are_told_from_unseen_drawn_roses(roses):
     shown, unseen = roses[:34], roses[34:]
-    real = look_at(shown)
+    real = describe_real(shown)
     rows, ratios = nearest(real, disguise(shown))
     assert np.array_equal(rows % len(shown), np.repeat(np.arange(len(shown)), 6))
     assert area_under_curve(ratios, nearest(real, unseen)[1]) >= 0.97
@@ -54,7 +54,7 @@ def test_copies_are_told_from_unseen_photographs():
     photographs = load_dataset(SHARED, 64)
     photographs = photographs[np.random.RandomState(0).permutation(len(photographs))]
     shown, unseen = photographs[:320], photographs[320:]
-    real = look_at(shown)
+    real = describe_real(shown)
     copies, others = nearest(real, disguise(shown))[1], nearest(real, unseen)[1]
     print(f'area under the curve {area_under_curve(copies, others):.4f}; called a copy: '
           f'{np.mean(copies < COPY):.3f} of the copies, {np.mean(others < COPY):.3f} of the unseen')
@@ -62,7 +62,7 @@ def test_copies_are_told_from_unseen_photographs():
 
 
 def test_a_mirrored_copy_is_found_as_such(roses):
-    rows, ratios = nearest(look_at(roses[:20]), roses[3:5, :, ::-1])
+    rows, ratios = nearest(describe_real(roses[:20]), roses[3:5, :, ::-1])
     assert rows.tolist() == [23, 24]
     assert ratios.max() < 1e-3
 
@@ -72,12 +72,12 @@ def test_ratio_is_1_at_the_distance_of_real_neighbours():
     pictures = np.full([6, 16, 16, 3], 100, np.uint8)
     for k, picture in enumerate(pictures):
         picture[4 * (k // 3):4 * (k // 3) + 2, 6 * (k % 3):6 * (k % 3) + 2] = 200
-    assert nearest(look_at(pictures[:5]), pictures[5:])[1] == pytest.approx([1], abs=1e-3)
+    assert nearest(describe_real(pictures[:5]), pictures[5:])[1] == pytest.approx([1], abs=1e-3)
 
 
 def test_exact_duplicates_do_not_shrink_the_typical_distance(roses):
-    alone = look_at(roses[:20]).typical
-    assert look_at(np.concatenate([roses[:20], roses[:20]])).typical == pytest.approx(alone, rel=1e-6)
+    alone = describe_real(roses[:20]).typical
+    assert describe_real(np.concatenate([roses[:20], roses[:20]])).typical == pytest.approx(alone, rel=1e-6)
 
 
 def test_a_pictures_own_mirror_is_no_other_picture():
@@ -85,17 +85,18 @@ def test_a_pictures_own_mirror_is_no_other_picture():
     halves = np.kron(rng.randint(0, 256, [9, 8, 4, 3]), np.ones([1, 2, 2, 1])).astype(np.uint8)
     pictures = np.concatenate([halves, halves[:, :, ::-1]], axis=2)  # symmetric, but for a little noise
     noisy = np.clip(pictures + rng.normal(0, 20, pictures.shape), 0, 255).astype(np.uint8)
-    assert look_at(noisy).typical > 50
-    assert np.mean(nearest(look_at(pictures), noisy)[1]) < COPY / 2
+    assert describe_real(noisy).typical > 50
+    assert np.mean(nearest(describe_real(pictures), noisy)[1]) < COPY / 2
 
 
 def test_many_pictures_are_compared_in_parts(roses, monkeypatch):
-    whole, distances = nearest(look_at(roses[:30]), roses[30:]), sliced_wasserstein(look_at(roses[:30]), roses[30:])
+    real = describe_real(roses[:30])
+    whole, distances = nearest(real, roses[30:]), sliced_wasserstein(real, roses[30:])
     monkeypatch.setattr(metrics, 'CHUNK', 7)
-    rows, ratios = nearest(look_at(roses[:30]), roses[30:])
+    rows, ratios = nearest(describe_real(roses[:30]), roses[30:])
     assert np.array_equal(rows, whole[0])
     np.testing.assert_allclose(ratios, whole[1], rtol=1e-5)
-    assert sliced_wasserstein(look_at(roses[:30]), roses[30:]) == pytest.approx(distances, rel=1e-6)
+    assert sliced_wasserstein(describe_real(roses[:30]), roses[30:]) == pytest.approx(distances, rel=1e-6)
 
 
 def test_diversity_is_the_mean_distance_of_two_pictures(roses):
@@ -126,7 +127,7 @@ def test_smoothing_keeps_a_flat_picture_and_spreads_a_point_by_the_binomial():
 
 
 def test_sliced_wasserstein_is_0_for_the_same_pictures_and_grows_with_the_fault(roses):
-    real = look_at(roses)
+    real = describe_real(roses)
     assert sliced_wasserstein(real, roses) == [0, 0, 0]
     rng = np.random.RandomState(0)
     noisy = [np.clip(roses + rng.normal(0, level, roses.shape), 0, 255).astype(np.uint8) for level in (10, 30)]
@@ -137,7 +138,7 @@ def test_sliced_wasserstein_is_0_for_the_same_pictures_and_grows_with_the_fault(
 
 
 def test_one_projection_of_patches_is_numpys_distance_of_sorted_values(roses):
-    real = look_at(roses[:30])
+    real = describe_real(roses[:30])
     other = metrics._projected_patches(roses[30:])
     expected = [np.mean([np.abs(np.sort(a) - np.sort(b)).mean() for a, b in zip(*each, strict=True)])
                 for each in zip(real.projected, other, strict=True)]
@@ -148,7 +149,7 @@ def test_one_projection_of_patches_is_numpys_distance_of_sorted_values(roses):
 
 
 def test_measures_have_the_documented_names_and_ranges(roses):
-    measures = measure(look_at(roses[:40]), roses[40:])
+    measures = measure(describe_real(roses[:40]), roses[40:])
     assert measures.keys() == {'Copying', 'Copies', 'Diversity_Generated', 'Diversity_Real', 'Sliced_Wasserstein',
                                'Sliced_Wasserstein_64', 'Sliced_Wasserstein_32', 'Sliced_Wasserstein_16'}
     assert all(type(value) is float for value in measures.values())
@@ -161,6 +162,6 @@ def test_measures_have_the_documented_names_and_ranges(roses):
 @pytest.mark.parametrize('count', [1, 2])
 def test_any_size_and_hardly_any_pictures_are_measured(size, count):
     pictures = np.random.RandomState(0).randint(0, 256, [count + 3, size, size, 3]).astype(np.uint8)
-    measures = measure(look_at(pictures[:count]), pictures[count:])
+    measures = measure(describe_real(pictures[:count]), pictures[count:])
     assert np.isfinite(list(measures.values())).all()
     assert f'Sliced_Wasserstein_{size}' in measures

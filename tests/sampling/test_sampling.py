@@ -51,6 +51,13 @@ def test_a_seed_gives_the_same_file_among_1_12_or_500(trained):
     assert roses(settings, n_samples=1, seed=400) == {400: many[400]}
 
 
+def test_beyond_the_largest_seed_they_begin_again_at_0(trained):
+    settings, _ = trained
+    found = roses(settings, n_samples=2, seed=2**32 - 1)
+    assert sorted(found) == [0, 2**32 - 1]
+    assert roses(settings, n_samples=1, seed=0) == {0: found[0]}
+
+
 def test_batch_mates_change_a_rose_by_rounding_only(trained):
     _, run = trained
     zs = np.stack([z_of_seed(seed, 4) for seed in range(500)])

@@ -8,13 +8,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 from launching import only_run
 
-from gans_n_roses.quality.metrics import look_at
+from gans_n_roses.quality.metrics import describe_real
 from gans_n_roses.quality.nearest import beside_nearest
 from gans_n_roses.runs.checkpoints import RunState, build_save
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
 from gans_n_roses.runs.restoring import best_score, set_aside_later
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.measuring import Measurements
+from gans_n_roses.training.steps import Training
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def measured(tmp_path, make_settings, monkeypatch):
         run = RunFolder(tmp_path)
         run.path.joinpath('Saved_Models').mkdir(exist_ok=True)
         told = iter(figures)
-        monkeypatch.setattr('gans_n_roses.measuring.measure', lambda real, fakes: dict(
+        monkeypatch.setattr('gans_n_roses.training.measuring.measure', lambda real, fakes: dict(
             zip(('Sliced_Wasserstein', 'Copies'), next(told), strict=True), Diversity_Generated=1, Diversity_Real=1))
         monitor = SimpleNamespace(scalars=lambda *_: None, nearest=lambda *_: None, advise=lambda *_: None)
         pictures = np.random.RandomState(0).randint(0, 256, [5, 16, 16, 3]).astype(np.uint8)
@@ -32,11 +33,9 @@ def measured(tmp_path, make_settings, monkeypatch):
             tf.get_variable('w', [2])
             z = tf.placeholder(tf.float32, [None, 4])
             gan = SimpleNamespace(sample_z=z, samples=tf.zeros([tf.shape(z)[0], 16, 16, 3]))
-            save_ops = build_save()
+            training = Training(session, gan, pictures, make_settings(z_dim=4), run, build_save())
             session.run(tf.global_variables_initializer())
-            settings = make_settings(z_dim=4)
-            measurements = Measurements(session, gan, save_ops, pictures, settings, run, monitor,
-                                        best_score(run.saved_models) if best is None else best)
+            measurements = Measurements(training, monitor, best_score(run.saved_models) if best is None else best)
             state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32))
             best = []
             for k in range(len(figures)):
@@ -91,7 +90,7 @@ def test_sheet_shows_each_picture_over_its_nearest_the_most_alike_first():
     pictures = np.random.RandomState(0).randint(0, 256, [4, 16, 16, 3]).astype(np.uint8)
     near = np.clip(pictures[2].astype(int) + 9 * (np.arange(16) % 2)[:, None, None], 0, 255).astype(np.uint8)
     mirrored = pictures[1, :, ::-1]
-    sheet = beside_nearest(look_at(pictures), pictures, np.stack([near, mirrored]))
+    sheet = beside_nearest(describe_real(pictures), pictures, np.stack([near, mirrored]))
     assert np.array_equal(sheet, np.concatenate([np.concatenate([mirrored, mirrored]),
                                                  np.concatenate([near, pictures[2]])], axis=1))
 

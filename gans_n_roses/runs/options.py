@@ -1,0 +1,78 @@
+"""options.json: how a run was made, and when it was trained with which settings."""
+
+import json
+import platform
+from datetime import datetime
+from importlib import metadata
+
+from gans_n_roses import __version__
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.runs.resuming import BEFORE, what_makes_it
+
+FORMAT = 1  # of a run folder; raise it when an old reader would misread a new folder
+PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
+
+
+def record_options(run, options, settings, dataset, iteration):
+    """Write options.json anew: the settings of now, beside what is remembered of each time that the run was trained.
+
+    What mission_control.py said and what the command line gave is kept too: by that a resumed run tells what the user
+    has changed since.
+
+    Args:
+      run: RunFolder.
+      options: dict, what was there; None for a new run.
+      settings: Settings, merged with the run's.
+      dataset: Dataset.
+      iteration: how many iterations were made before.
+    Raises:
+      OSError: as `write_file`.
+    """
+    found = {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
+             'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
+    changes = {}
+    if options:
+        before = {**BEFORE, **options['settings']}
+        changes = {name: [before.get(name), value] for name, value in what_makes_it(settings).items()
+                   if before.get(name) != value}
+        if options['data'].get('fingerprint') != dataset.fingerprint:
+            changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
+    entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
+             'command_line': settings.origin.given, 'mission_control': settings.origin.control}
+    packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    content = {'format': FORMAT, 'version': __version__, 'settings': settings.constants(), 'packages': packages,
+               'data': found, 'history': [*(options['history'] if options else []), entry]}
+    write_file(run.options, (json.dumps(content, indent=2) + '\n').encode())
+
+
+def version_remarks(options):
+    """A sentence, in a list, if another version of this package has made a run; else an empty list."""
+    version = options.get('version', 'before 1.0.0')
+    if version == __version__:
+        return []
+    return [f'The run was last trained by version {version} of gans_n_roses; this is version {__version__}.']
+
+
+def read_options(run):
+    """Read options.json.
+
+    Returns:
+      dict with "format", "settings" (constant → value), "data", "packages" and "history".
+    Raises:
+      BadInput: it is missing, not JSON, or of a format that this version does not know.
+    """
+    try:
+        options = json.loads(read_file(run.options).decode())
+    except (OSError, ValueError, RecursionError) as problem:  # the last one where brackets are nested without end
+        raise BadInput(f'{run.options} cannot be read ({reason(problem)}): put it back as the run wrote it.') from None
+    if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
+        raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
+    if options.get('format') != FORMAT:
+        raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
+                       'use the version of gans_n_roses that made the run.')
+    history = options.get('history')
+    if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
+            isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
+        raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
+    return options

@@ -1,0 +1,54 @@
+"""Training, one iteration after the other: knows no screen and no disk."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.networks.graph import GanGraph
+from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.pictures.folder import next_batch
+from gans_n_roses.runs.checkpoints import RunState, SaveOps
+from gans_n_roses.runs.folders import RunFolder
+from gans_n_roses.settings import Settings
+
+
+class Training(NamedTuple):
+    """What stays the same while a run trains."""
+
+    session: tf.Session
+    gan: GanGraph
+    pictures: np.ndarray  # uint8 [n, size, size, 3], the real ones
+    settings: Settings
+    run: RunFolder | None = None  # this and the next one: for a run that is kept on disk
+    save_ops: SaveOps | None = None
+
+
+def begin(settings):
+    """The state of a run that begins.
+
+    Args:
+      settings: Settings; reads seed, n_samples and z_dim.
+    Returns:
+      RunState.
+    """
+    rng = np.random.RandomState(settings.seed)
+    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
+
+
+def steps(training, state, start=0):
+    """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
+
+    Args:
+      training: Training; its session's variables are initialized, or restored.
+      state: RunState; its generator moves on.
+      start: how many iterations were made before.
+    Yields:
+      (iteration from start + 1 to N_ITERATIONS, dict of the scalars of that iteration).
+    """
+    session, gan, pictures, settings, *_ = training
+    for iteration in range(start + 1, settings.n_iterations + 1):
+        images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
+        z = draw_z(state.rng, settings.batch_size, settings.z_dim)
+        _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        yield iteration, scalars
