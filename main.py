@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from gans_n_roses import output, stopping
 from gans_n_roses.errors import Stop
 from gans_n_roses.quiet import quietly
 from gans_n_roses.settings import read_settings
@@ -30,10 +31,9 @@ def main(arguments):
     except Stop as stop:
         print(f'\n{stop}', file=sys.stderr)
         return stop.exit_code
-    except KeyboardInterrupt:
-        print('\nStopped; nothing was lost.', file=sys.stderr)
-        return 130
 
 
 if __name__ == '__main__':
+    output.keep_going()
+    stopping.end_at_once()
     sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """The training run: a folder of pictures in, a run folder out."""
 
+import contextlib
 import dataclasses
 import platform
 import secrets
@@ -14,7 +15,7 @@ from gans_n_roses.data import next_batch, read_folder
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed
 from gans_n_roses.files import hold
 from gans_n_roses.graph import build_graph
-from gans_n_roses.introduction import introduce
+from gans_n_roses.introduction import introduce, what_to_load
 from gans_n_roses.measuring import Measurements
 from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
 from gans_n_roses.precision import choose_precision
@@ -37,7 +38,7 @@ def train(settings):
     Raises:
       BadInput: nothing was trained; a setting, file or folder is wrong.
       RunFailed: a loss is not finite, or the disk is full; earlier checkpoints are as they were.
-      Interrupted: Ctrl-C or SIGTERM; the iteration was finished and saved.
+      Interrupted: Ctrl-C, SIGTERM or SIGHUP; the iteration was finished and saved.
     """
     # What to go on with
     run, options = None, None
@@ -57,9 +58,10 @@ def train(settings):
 
     # Data
     dataset = _read_pictures(settings)
-    run = run or make_run_folder(settings, datetime.now())
 
-    with _claim(run), tf.Graph().as_default() as graph, open_session() as session:
+    # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
+    with StopRequest() as stop, _claim(run or make_run_folder(settings, datetime.now())) as run, \
+            tf.Graph().as_default() as graph, open_session() as session:
         # Networks
         gan = build_graph(settings)
         save_ops = build_save()
@@ -73,7 +75,7 @@ def train(settings):
         introduce(run, settings, dataset, graph, iteration)
 
         # Train
-        with Monitor(run, iteration, settings.n_iterations) as monitor, StopRequest() as stop:
+        with Monitor(run, iteration, settings.n_iterations) as monitor:
             if not options:
                 monitor.graph(graph, what_makes_it(settings))
                 monitor.real_images(dataset.images)
@@ -82,7 +84,7 @@ def train(settings):
                                         best_score(run.saved_models) if known else np.inf)
             _loop(session, gan, save_ops, state, iteration, dataset.images, settings, run, monitor, measurements, stop)
             monitor.animation()
-    print(f"Done: {run.path}\nMake roses with it: python main.py LOAD=True RUN='{run.path}'")
+    print(what_to_load(run))
     return run
 
 
@@ -134,6 +136,7 @@ def _read_pictures(settings):
     return dataset
 
 
+@contextlib.contextmanager
 def _claim(run):
     try:
         claim = hold(run.path)
@@ -141,7 +144,8 @@ def _claim(run):
         raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it so, or train a new run.') from None
     if claim is None:
         raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
-    return claim
+    with claim:
+        yield run
 
 
 def _begin(settings):

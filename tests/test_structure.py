@@ -22,12 +22,12 @@ LAYERS = [
     ['models', 'data', 'images', 'results', 'precision', 'stopping', 'noise', 'augment', 'penalty', 'metrics',
      'download'],
     ['session'],
-    ['ops', 'settings', 'usage', 'advice', 'files', 'quiet'],
+    ['ops', 'settings', 'usage', 'advice', 'files', 'quiet', 'output'],
     ['errors'],
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-WITHOUT_TENSORFLOW = ['advice', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'quiet', 'results',
-                      'resuming', 'settings', 'stopping', 'usage']
+WITHOUT_TENSORFLOW = ['advice', 'data', 'download', 'errors', 'files', 'images', 'metrics', 'noise', 'output', 'quiet',
+                      'results', 'resuming', 'settings', 'stopping', 'usage']
 
 
 def parse(path):
