@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from gans_n_roses.errors import Stop, missing_package
-from gans_n_roses.machine.quiet import quietly
+from gans_n_roses.machine import output, quiet, stopping
 from gans_n_roses.settings import read_settings
 from gans_n_roses.usage import describe
 
@@ -22,17 +22,17 @@ def main(arguments):
         with missing_package(MISSION_CONTROL.with_name('requirements.txt')):
             from gans_n_roses.checks import check
             print(*check(settings), "GANs N' Roses: starting TensorFlow ...", sep='\n', flush=True)
-            with quietly():
-                if settings.load:
-                    from gans_n_roses.sampling.roses import sample as run
-                else:
-                    from gans_n_roses.training.loop import train as run
-        run(settings)
+            with quiet.quietly():
+                from gans_n_roses.sampling.roses import sample
+                from gans_n_roses.training.loop import train
+        (sample if settings.load else train)(settings)
         return 0
-    except (Stop, KeyboardInterrupt) as end:
-        print(f'\n{str(end) or "Stopped; nothing was lost."}', file=sys.stderr)
-        return getattr(end, 'exit_code', 130)
+    except Stop as stop:
+        print(f'\n{stop}', file=sys.stderr)
+        return stop.exit_code
 
 
 if __name__ == '__main__':
+    output.keep_going()
+    stopping.end_at_once()
     sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 from gans_n_roses.settings import read_settings
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # before any test file imports TensorFlow
+# Where a script runs the tests in its background, SIGINT is ignored, and would be in every process that they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPO = Path(__file__).resolve().parent.parent
 

@@ -96,10 +96,15 @@ class Launcher:
         return json.loads(self._server.stdout.readline())
 
     def start(self, settings, **how):
-        """Start main.py; `how` may have file_limit in bytes, and powerless: root's rights over files are given up."""
+        """Start main.py.
+
+        `how` may have file_limit in bytes; powerless: root's rights over files are given up; ignored: numbers of the
+        signals that it is started with as ignored; log: a path that it writes to in place of its own log.
+        """
         log = self._folder / f'{len(self._children)}.log'
         arguments = settings if isinstance(settings, list) else [f'{name}={settings[name]}' for name in settings]
         request = {'cwd': str(self._folder), 'arguments': arguments, 'log': str(log)}
+        log.touch()
         self._children.append(Child(self, self.ask({**request, **how}), log))
         return self._children[-1]
 
@@ -133,6 +138,9 @@ def serve():
     if hasattr(os, 'sched_setaffinity'):  # one thread adds in one order
         processors = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run with nohup
+    for number in request.get('ignored', []):
+        signal.signal(number, signal.SIG_IGN)
     if 'file_limit' in request:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
         resource.setrlimit(resource.RLIMIT_FSIZE, (request['file_limit'], request['file_limit']))

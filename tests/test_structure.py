@@ -18,7 +18,7 @@ WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
         'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
         'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.folder', 'pictures.images',
-        'machine.files', 'machine.quiet', 'machine.stopping')]
+        'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
 
 
 def floor_of(module):

@@ -20,7 +20,7 @@ from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import read_options, record_options, version_remarks
 from gans_n_roses.runs.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.runs.resuming import merge_settings, what_makes_it
-from gans_n_roses.training.introduction import introduce
+from gans_n_roses.training.introduction import introduce, what_to_load
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.monitor import (
     Monitor,
@@ -44,7 +44,7 @@ def train(settings):
     Raises:
       BadInput: nothing was trained; a setting, file or folder is wrong.
       RunFailed: a loss is not finite, or the disk is full; earlier checkpoints are as they were.
-      Interrupted: Ctrl-C or SIGTERM; the iteration was finished and saved.
+      Interrupted: Ctrl-C, SIGTERM or SIGHUP; the iteration was finished and saved.
     """
     # What to go on with
     run, options, remarks = None, None, []
@@ -66,7 +66,8 @@ def train(settings):
     # Pictures
     dataset = _read_pictures(settings)
 
-    with _claim(run or make_run_folder(settings, datetime.now())) as run, \
+    # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
+    with StopRequest() as stop, _claim(run or make_run_folder(settings, datetime.now())) as run, \
             tf.Graph().as_default() as graph, open_session() as session:
         # Networks
         gan = build_graph(settings)
@@ -81,7 +82,7 @@ def train(settings):
         introduce(run, settings, dataset, graph, start)
 
         # Train
-        with Monitor(run, start, settings.n_iterations) as monitor, StopRequest() as stop:
+        with Monitor(run, start, settings.n_iterations) as monitor:
             if not options:
                 monitor.graph(graph, what_makes_it(settings))
                 monitor.real_images(dataset.images)
@@ -92,7 +93,7 @@ def train(settings):
                 go_on = how_to_go_on(run.saved_models, settings.origin, *failed.changes)
                 raise RunFailed(f'{failed} {go_on}') from None
             monitor.animation()
-    print(f'Done: {run.path}\nMake roses with it: {settings.origin.command("LOAD=True", f"RUN={run.path}")}')
+    print(what_to_load(run, settings.origin))
     return run
 
 

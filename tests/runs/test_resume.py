@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from launching import (
 )
 from PIL import Image
 
+from gans_n_roses.machine.stopping import ONE_REQUEST_S
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
 
 FORMAT_1 = Path(__file__).with_name('format_1')
@@ -204,7 +206,10 @@ def test_second_interrupt_ends_at_once_and_harms_nothing(launcher, tiny, tmp_pat
         child.send(signal.SIGINT)
         with contextlib.suppress(AssertionError):  # the save may be over before it is seen
             child.until((run.saved_models / '.partial').exists)
+        child.send(signal.SIGSTOP)  # the save takes longer than what passes for one request
+        time.sleep(1.2 * ONE_REQUEST_S)
         child.send(signal.SIGINT)
+        child.send(signal.SIGCONT)
         ended = child.wait()
         assert 'Traceback' not in ended.text
         if 'Stopped at iteration' not in ended.text:
@@ -220,6 +225,23 @@ def test_second_interrupt_ends_at_once_and_harms_nothing(launcher, tiny, tmp_pat
     assert 'passed over' not in ended.text
     assert f'from iteration {last}' in ended.text or last == 0
     assert not (run.saved_models / '.partial').exists()
+
+
+def test_remedies_are_told_with_the_command_that_resumes_the_run(launcher, tiny, half, tmp_path):
+    run = copy_run(half, tmp_path)
+    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'AUGMENT': '', 'MIRROR': False}
+    ended = launcher.run({**settings, 'N_ITERATIONS': 21})
+    assert ended.code == 0, ended.text
+    told = re.search(r'so few are soon learnt by heart. What helps: .*main\.py (.*)', ended.text)[1]
+    words = shlex.split(told)
+    assert {'RESUME=True', f'RUN={run.path}', 'MIRROR=True', 'AUGMENT=color,translation,cutout'} <= set(words)
+    assert not any(word.startswith('EMA_DECAY=0.999') for word in words)
+    ended = launcher.run([*words, 'N_ITERATIONS=22'])
+    assert ended.code == 0, ended.text
+    assert 'from iteration 21' in ended.text
+    assert 'learnt by heart' not in ended.text
+    changes = json.loads(run.options.read_text())['history'][-1]['changes']
+    assert (changes['MIRROR'], changes['AUGMENT']) == ([False, True], ['', 'color,translation,cutout'])
 
 
 # What may change between the parts

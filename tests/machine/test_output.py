@@ -1,0 +1,82 @@
+"""What is printed to nobody: training goes on in silence, and its exit code is what it would be."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPO
+from gans_n_roses.results import checkpoint_iterations
+from launching import ENDLESS, only_run
+
+# Prints by all the ways there are, more than a pipe or a buffer holds; its exit code says that it came to the end.
+PRINTS = """
+import sys, warnings
+from tqdm import tqdm
+from gans_n_roses.machine import output
+output.keep_going()
+written = open(sys.argv[1], 'w')
+assert written.fileno() > 2
+for k in tqdm(range(3000), disable=False):
+    print('line', k, 'x' * 50, '4 × 4', flush=True)
+    tqdm.write('told')
+    warnings.warn(f'told {k}')
+written.write('all')
+sys.exit(3)
+"""
+full = pytest.mark.skipif(not Path('/dev/full').exists(), reason='only Linux has /dev/full')
+
+
+@pytest.mark.parametrize('redirection', [
+    '', '>&-', '2>&-', '>&- 2>&-', '<&- >&- 2>&-', '| head -1', '2>&1 | head -1',
+    pytest.param('>/dev/full', marks=full), pytest.param('>/dev/full 2>&1', marks=full)])
+@pytest.mark.skipif(os.name != 'posix', reason='a POSIX shell')
+def test_program_comes_to_its_end(redirection, tmp_path):
+    command = f'{{ "$@"; echo $? >code; }} {redirection}'
+    shell = subprocess.run(['sh', '-c', command, 'sh', sys.executable, '-c', PRINTS, 'file'], cwd=tmp_path,
+                           env={**os.environ, 'PYTHONPATH': str(REPO)}, capture_output=True, text=True)
+    assert (tmp_path / 'code').read_text() == '3\n', shell.stderr
+    assert (tmp_path / 'file').read_text() == 'all'
+    assert 'Traceback' not in shell.stderr and 'Exception ignored' not in shell.stderr
+    if not redirection:
+        assert shell.stdout.count('4 × 4') == shell.stdout.count('told\n') == 3000
+        assert 'told 2999' in shell.stderr
+
+
+@pytest.mark.parametrize(('encoding', 'shown'), [
+    ('ascii', b'4 \\xd7 4 \\u0152 \\udcff'), ('latin-1', b'4 \xd7 4 \\u0152 \\udcff'),
+    ('cp1252', b'4 \xd7 4 \x8c \\udcff'), ('utf-8', b'4 \xc3\x97 4 \xc5\x92 \\udcff')])
+def test_what_an_encoding_lacks_is_spelled_out(encoding, shown):
+    code = "from gans_n_roses.machine import output; output.keep_going(); print('4 × 4 Œ \\udcff')"
+    ended = subprocess.run([sys.executable, '-c', code], cwd=REPO, capture_output=True,
+                           env={**os.environ, 'PYTHONIOENCODING': encoding})
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, shown, b'')
+
+
+def test_help_that_nobody_reads_to_its_end():
+    process = subprocess.Popen([sys.executable, REPO / 'main.py', '--help'], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b'', 0)
+
+
+@full
+def test_training_goes_on_where_nothing_can_be_printed(launcher, tiny, tmp_path):
+    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': 20}, log='/dev/full')
+    assert ended.code == 0
+    assert checkpoint_iterations(only_run(tmp_path).saved_models)[-1] == 20
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='a named pipe')
+def test_training_goes_on_where_the_reader_has_gone_and_is_saved_on_ctrl_c(launcher, tiny, tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    child = launcher.start({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'GRID_EVERY': 1},
+                           log=str(tmp_path / 'pipe'))
+    with (tmp_path / 'pipe').open() as pipe:
+        assert 'starting TensorFlow' in pipe.readline()
+    child.until(lambda: any(tmp_path.glob('roses/*/Generated_Images/0000013.png')))
+    child.send(signal.SIGINT)
+    assert child.wait().code == 130
+    assert checkpoint_iterations(only_run(tmp_path).saved_models)[-1] >= 13
