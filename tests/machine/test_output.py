@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from conftest import REPO
-from gans_n_roses.results import checkpoint_iterations
 from launching import ENDLESS, only_run
+
+from gans_n_roses.runs.folders import checkpoint_iterations
 
 # Prints by all the ways there are, more than a pipe or a buffer holds; its exit code says that it came to the end.
 PRINTS = """

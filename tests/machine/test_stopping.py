@@ -8,9 +8,10 @@ import time
 
 import pytest
 from conftest import REPO
-from gans_n_roses.results import checkpoint_iterations
 from launching import DEADLINE_S, ENDLESS, only_run, pictures_of, read_checkpoint
 from PIL import Image
+
+from gans_n_roses.runs.folders import checkpoint_iterations
 
 SENT = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -49,7 +50,7 @@ def test_two_signals_within_moments_are_one(launcher, endless, tmp_path):
 def test_a_second_signal_after_a_second_ends_what_hangs():
     code = """
 import os, signal, time
-from gans_n_roses.stopping import ONE_REQUEST_S, StopRequest
+from gans_n_roses.machine.stopping import ONE_REQUEST_S, StopRequest
 with StopRequest() as stop:
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGTERM)
