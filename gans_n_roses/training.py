@@ -17,7 +17,7 @@ from gans_n_roses.graph import build_graph
 from gans_n_roses.introduction import introduce
 from gans_n_roses.measuring import Measurements
 from gans_n_roses.monitor import Monitor, grid_paths, nearest_paths
-from gans_n_roses.precision import choose_precision
+from gans_n_roses.precision import choose_precision, describe_choice
 from gans_n_roses.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.results import find_run, how_to_go_on, make_run_folder, read_options, write_options
 from gans_n_roses.resuming import BEFORE, settle, what_makes_it
@@ -51,8 +51,7 @@ def train(settings):
 
     if settings.precision == 'auto':
         precision, share = choose_precision()
-        found = f'takes {share:.2f} of the time of float32' if np.isfinite(share) else 'does not work'
-        print(f'Computes in {precision}: here bfloat16 {found}')
+        print(describe_choice(precision, share))
         settings = dataclasses.replace(settings, precision=precision)
 
     # Data
