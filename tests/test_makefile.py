@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason='there is no make here')
 
 
 def dry_run(folder, pythons, *arguments):
-    """What `make` says before it makes .venv, where these Pythons are found: name → version, None for one that fails."""
+    """What `make` would run to make .venv, where these Pythons are: name → version, or None for one that fails."""
     folder.joinpath('bin').mkdir()
     for name, version in pythons.items():
         python = folder / 'bin' / name
