@@ -1,9 +1,13 @@
 # make train ARGS="N_ITERATIONS=2000"
-PYTHON ?= python3.11
+# The Python that .venv is made with: python3 where it is one of these three, else the newest of them that runs here.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
 BIN = .venv/bin
 RESULTS ?= Results
 ARGS ?=
 
+.DELETE_ON_ERROR:  # a .venv that could not be made whole is made anew the next time
 .PHONY: train test lint benchmark tensorboard
 
 train: .venv/installed
@@ -24,7 +28,8 @@ tensorboard: .venv/installed
 	$(BIN)/python -m tensorboard.main --logdir $(RESULTS)
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(or $(PYTHON),$(error Python 3.11, 3.12 or 3.13 is needed and none was found: install one, or name yours \
+	with PYTHON=/path/to/python)) -m venv .venv
 
 .venv/installed: requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -r requirements.txt

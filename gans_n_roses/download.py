@@ -68,10 +68,11 @@ def _open(archive: Archive, start: int) -> tuple[HTTPResponse, int]:
                         ' page?), try later or name another mirror with --url.')
 
 
-def _chunks(response: HTTPResponse) -> Iterator[bytes]:
-    """Yield what comes until the end, a cut or a silence: the caller knows the whole size."""
+def _chunks(response: HTTPResponse, most: int) -> Iterator[bytes]:
+    """Yield what comes until the end, a cut or a silence, and at most so many bytes, however many the server sends."""
     with suppress(OSError, HTTPException):
-        while chunk := response.read(CHUNK_BYTES):
+        while most and (chunk := response.read(min(CHUNK_BYTES, most))):
+            most -= len(chunk)
             yield chunk
 
 
@@ -86,7 +87,7 @@ def _fetch(archive: Archive, part_path: Path) -> None:
         have = start
         with response, tqdm(total=archive.size, initial=start, unit='B', unit_scale=True,
                             desc=f'{FOLDER}.tgz', disable=None) as bar:
-            for chunk in _chunks(response):
+            for chunk in _chunks(response, archive.size - start):
                 # Opened only now: a server that starts again destroys nothing before it delivers.
                 with part_path.open('ab' if have else 'wb') as file:
                     file.write(chunk)

@@ -591,3 +591,10 @@ def test_bad_arguments(serve, out, capsys, options, words):
     errors = capsys.readouterr().err
     assert all(word in errors for word in words)
     assert server.asked == [] and not out.exists()
+
+
+def test_a_server_that_sends_more_than_the_archive_is_not_listened_to(serve, out):
+    server = serve(WHOLE + b'x' * 1_000_000)
+    response = io.BytesIO(server.body)
+    assert b''.join(download._chunks(response, len(WHOLE))) == WHOLE
+    assert response.tell() == len(WHOLE)

@@ -1,4 +1,8 @@
-"""float32 or bfloat16: which one a machine computes faster in."""
+"""float32 or bfloat16: which one a machine computes faster in.
+
+How exact bfloat16 is depends on the processor: see ops.py. Where bfloat16 sums are inexact it is slow as well, so
+PRECISION 'auto' does not take it there.
+"""
 
 import time
 
@@ -40,6 +44,24 @@ def choose_precision():
     # The first round warms up; the fastest is the one that was disturbed least.
     share = min(seconds['bfloat16'][1:]) / min(seconds['float32'][1:])
     return ('bfloat16' if share < WORTH_IT else 'float32'), share
+
+
+def describe_choice(precision, share):
+    """What `choose_precision` found, in a sentence for the user.
+
+    Args:
+      precision: the type that is taken, 'float32' or 'bfloat16'.
+      share: bfloat16's time as a share of float32's; infinite where bfloat16 does not work.
+    Returns:
+      str without a full stop.
+    """
+    if np.isinf(share):
+        return f'Computes in {precision}: bfloat16 does not work here'
+    if precision == 'bfloat16':
+        return f'Computes in {precision}: it takes {100 * share:.0f} % of the time of float32 here'
+    if share < 1:
+        return f'Computes in {precision}: bfloat16 would take {100 * share:.0f} % of the time here, too little gain'
+    return f'Computes in {precision}: bfloat16 would take {share:.1f} times as long here'
 
 
 def compute_dtype(precision):

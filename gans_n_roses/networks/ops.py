@@ -1,6 +1,10 @@
 """The five layers of both networks. Each opens one variable scope that holds its weights.
 
 Weights are kept in float32. A layer computes in the type of x, float32 or bfloat16, and returns that type.
+Where TensorFlow has the processor's help for bfloat16 (AVX-512 and oneDNN), sums are made in float32 and only the
+results are rounded to bfloat16. Elsewhere this holds as well, but for one kind of result: TensorFlow sums the gradients
+of filters whose larger side is above 16×16 in bfloat16. Sums of mixed signs are some 5 % off then, and a sum of equal
+terms stops growing at 256 of them.
 Do not import other modules of the project here.
 """
 
@@ -133,7 +137,10 @@ def _gather(x, w):
 
 
 def _filter_gradient(x, y, w):
-    """w's gradient: as a product at 16×16 too, a step took 7 % less time in bfloat16, and more in float32."""
+    """w's gradient: as a product at 16×16 too, a step took 7 % less time in bfloat16, and more in float32.
+
+    The library's own sums in bfloat16 where the processor has no AVX-512 (see the top of this file).
+    """
     if not _up_to(2 * SMALL if x.dtype == tf.bfloat16 else SMALL, x.shape):
         return tf.nn.conv2d_backprop_filter(x, w.shape, y, strides=[1, 2, 2, 1], padding='SAME')
     return tf.reshape(_product(_patches(x), y), w.shape)

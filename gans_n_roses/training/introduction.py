@@ -34,8 +34,11 @@ def introduce(run, settings, dataset, graph, iteration):
 
 def summary(dataset):
     """What was found, in lines for the user."""
-    counts = [f'{len(dataset.images)} pictures']
-    for count, what in ((len(dataset.skipped), 'skipped'), (dataset.duplicates, 'exact duplicates'),
+    def several(count, what):
+        return what if count == 1 else f'{what}s'
+    counts = [f'{len(dataset.images)} {several(len(dataset.images), "picture")}']
+    for count, what in ((len(dataset.skipped), 'skipped'),
+                        (dataset.duplicates, several(dataset.duplicates, 'exact duplicate')),
                         (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels')):
         counts += [f'{count} {what}'] if count else []
     lines = [', '.join(counts)]

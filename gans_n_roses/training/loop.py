@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed, reason
 from gans_n_roses.machine.files import lock_folder
-from gans_n_roses.machine.precision import choose_precision
+from gans_n_roses.machine.precision import choose_precision, describe_choice
 from gans_n_roses.machine.session import open_session, within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
@@ -57,8 +57,7 @@ def train(settings):
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
     if settings.precision == 'auto':
         precision, share = choose_precision()
-        found = f'takes {share:.2f} of the time of float32' if np.isfinite(share) else 'does not work'
-        remarks.append(f'Computes in {precision}: here bfloat16 {found}')
+        remarks.append(describe_choice(precision, share))
         settings = dataclasses.replace(settings, precision=precision)
     for remark in remarks:
         print(remark)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine import precision
+from gans_n_roses.machine.precision import describe_choice
 
 
 @pytest.fixture
@@ -37,6 +38,16 @@ def test_bfloat16_is_taken_only_where_it_clearly_saves_time(machine, takes, chos
     machine(**takes)
     name, share = precision.choose_precision()
     assert (name, share) == (chosen[0], pytest.approx(chosen[1]))
+
+
+@pytest.mark.parametrize(('precision', 'share', 'sentence'), [
+    ('bfloat16', 0.449, 'Computes in bfloat16: it takes 45 % of the time of float32 here'),
+    ('float32', 0.951, 'Computes in float32: bfloat16 would take 95 % of the time here, too little gain'),
+    ('float32', 12.57, 'Computes in float32: bfloat16 would take 12.6 times as long here'),
+    ('float32', np.inf, 'Computes in float32: bfloat16 does not work here'),
+])
+def test_the_choice_is_told_in_words(precision, share, sentence):
+    assert describe_choice(precision, share) == sentence
 
 
 def test_fault_of_float32_is_no_answer(machine):

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unicodedata
 import zlib
 from pathlib import Path
@@ -469,11 +470,11 @@ def test_ten_are_named_and_the_rest_counted(tmp_path):
     for number in range(10):
         put(tmp_path, f'bad{number:02d}.jpg', b'')
     named = [f'skipped bad{number:02d}.jpg: empty file' for number in range(10)]
-    assert summary(read_folder(tmp_path, SIZE)) == ['1 pictures, 10 skipped', *named]
+    assert summary(read_folder(tmp_path, SIZE)) == ['1 picture, 10 skipped', *named]
     for number in range(10, 13):
         put(tmp_path, f'bad{number:02d}.jpg', b'')
     dataset = read_folder(tmp_path, SIZE)
-    assert summary(dataset) == ['1 pictures, 13 skipped', *named, 'and 3 more']
+    assert summary(dataset) == ['1 picture, 13 skipped', *named, 'and 3 more']
     assert len(dataset.skipped) == 13
 
 
@@ -543,6 +544,43 @@ except BadInput as problem:
     assert '2 files at IMAGE_SIZE 65536 are more than memory holds' in sentence and 'lower IMAGE_SIZE' in sentence
 
 
+@pytest.mark.parametrize(('suffix', 'options', 'read'), [
+    ('.png', {}, False), ('.tif', {}, False), ('.jpg', {}, True), ('.jpg', {'progressive': True}, False)])
+def test_too_many_pixels_are_named_and_skipped_unless_a_jpeg_is_decoded_smaller(
+        tmp_path, monkeypatch, suffix, options, read):
+    put(tmp_path, 'a.png', coloured(1))
+    put(tmp_path, f'large{suffix}', encode(Image.new('RGB', (1200, 1000)), suffix, **options))
+    monkeypatch.setattr(data, 'PIXELS_AT_ONCE', 1_000_000)
+    dataset = read_folder(tmp_path, SIZE)
+    reason = '1 million pixels, at most 1 million can be read: make it smaller'
+    assert dataset.skipped == ([] if read else [(f'large{suffix}', reason)])
+    assert len(dataset.images) == 1 + read
+
+
+def test_a_picture_is_the_same_in_strips_as_whole(tmp_path, monkeypatch):
+    for name, (image, options, *_) in MODES.items():
+        image.save(tmp_path / name, **options)
+    whole = load_dataset(tmp_path, SIZE)
+    monkeypatch.setattr(data, 'STRIP_PIXELS', 100)
+    assert np.array_equal(load_dataset(tmp_path, SIZE), whole)
+
+
+def test_a_thousand_nested_folders_are_read(tmp_path):
+    folder, deep = os.getcwd(), 0
+    try:
+        os.chdir(tmp_path)
+        while deep < 1200:  # one by one: the whole path may be longer than the system takes
+            os.mkdir('d')
+            os.chdir('d')
+            deep += 1
+        put(Path('.'), 'a.png', coloured(7))
+        os.chdir(folder)
+        assert numbers(load_dataset(tmp_path, SIZE)) == [7]
+    finally:
+        os.chdir(folder)
+        subprocess.run(['rm', '-rf', tmp_path / 'd'], check=True)  # pytest's own removal is recursive
+
+
 # Order, duplicates, fingerprint
 
 def test_order_is_that_of_the_paths_however_they_came(tmp_path):
@@ -583,6 +621,14 @@ def test_duplicates_are_kept_and_counted(tmp_path):
     dataset = read_folder(tmp_path, SIZE)
     assert (len(dataset.images), dataset.duplicates) == (7, 3)
     assert '3 exact duplicates' in summary(dataset)[0]
+
+
+def test_one_is_told_in_the_singular(tmp_path):
+    put(tmp_path, 'a.png', coloured(1))
+    assert summary(read_folder(tmp_path, SIZE)) == ['1 picture']
+    put(tmp_path, 'b.png', coloured(1))
+    put(tmp_path, 'bad.jpg', b'')
+    assert summary(read_folder(tmp_path, SIZE))[0] == '2 pictures, 1 skipped, 1 exact duplicate'
 
 
 def test_fingerprint_follows_the_pictures_alone(tmp_path):
@@ -645,6 +691,28 @@ sys.addaudithook(hook)
 from gans_n_roses.pictures.folder import read_folder
 tell([len(read_folder(sys.argv[1], 16).images), late])
 """, tmp_path) == [8, []]
+
+
+def test_pictures_in_memory_at_once_are_within_the_budget(tmp_path, monkeypatch):
+    for number in range(12):
+        put(tmp_path, f'{number:02d}.png', coloured(number))  # 400 pixels each
+    monkeypatch.setattr(data, 'PIXELS_AT_ONCE', 900)
+    monkeypatch.setattr(data.os, 'cpu_count', lambda: 6)
+    held, seen, lock, fit = [0], [], threading.Lock(), data._fit
+
+    def watched(image, size):
+        with lock:
+            held[0] += image.width * image.height
+            seen.append(held[0])
+        try:
+            time.sleep(0.01)
+            return fit(image, size)
+        finally:
+            with lock:
+                held[0] -= image.width * image.height
+    monkeypatch.setattr(data, '_fit', watched)
+    assert numbers(load_dataset(tmp_path, SIZE)) == list(range(12))
+    assert len(seen) == 12 and max(seen) <= 900
 
 
 # Arrays and batches

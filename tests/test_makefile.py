@@ -1,0 +1,62 @@
+"""Which Python `make` takes, on machines that have some, by stand-ins that tell a version of their own."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import REPO
+
+MAKE = shutil.which('make')
+pytestmark = pytest.mark.skipif(MAKE is None, reason='there is no make here')
+
+
+def dry_run(folder, pythons, *arguments):
+    """What `make` would run to make .venv, where these Pythons are: name → version, or None for one that fails."""
+    folder.joinpath('bin').mkdir()
+    for name, version in pythons.items():
+        python = folder / 'bin' / name
+        told = f'exec "{sys.executable}" -c "import sys; sys.version_info = {version}; $2"' if version else 'exit 127'
+        python.write_text(f'#!/bin/sh\n{told}\n')
+        python.chmod(0o755)
+    return subprocess.run([MAKE, '-n', '-f', REPO / 'Makefile', '.venv/bin/python', *arguments], text=True,
+                          capture_output=True, cwd=folder, env={'PATH': str(folder / 'bin')})
+
+
+OLD, NEW = (3, 10, 13), (3, 14, 0)
+ALL = {'python3.11': (3, 11, 7), 'python3.12': (3, 12, 1), 'python3.13': (3, 13, 0)}
+
+
+@pytest.mark.parametrize(('pythons', 'taken'), [
+    ({'python3': (3, 11, 7), **ALL}, 'python3'),
+    ({'python3': (3, 13, 9)}, 'python3'),
+    ({'python3': OLD, **ALL}, 'python3.13'),
+    ({'python3': NEW, 'python3.11': (3, 11, 7), 'python3.12': (3, 12, 1)}, 'python3.12'),
+    ({'python3.11': (3, 11, 0)}, 'python3.11'),
+    ({'python3': OLD, 'python3.13': None, 'python3.11': (3, 11, 7)}, 'python3.11'),  # a version manager's stand-in
+])
+def test_python3_where_it_fits_else_the_newest_that_runs(tmp_path, pythons, taken):
+    said = dry_run(tmp_path, pythons)
+    assert (said.stdout, said.stderr, said.returncode) == (f'{taken} -m venv .venv\n', '', 0)
+
+
+@pytest.mark.parametrize('pythons', [{}, {'python3': OLD}, {'python3': NEW, 'python3.13': None}])
+def test_no_python_that_fits_is_one_sentence(tmp_path, pythons):
+    said = dry_run(tmp_path, pythons)
+    assert said.returncode == 2 and said.stdout == ''
+    assert 'Python 3.11, 3.12 or 3.13 is needed' in said.stderr and said.stderr.count('\n') == 1
+
+
+def test_a_python_that_is_named_is_taken(tmp_path):
+    assert dry_run(tmp_path, ALL, 'PYTHON=/my/python').stdout == '/my/python -m venv .venv\n'
+
+
+def test_an_environment_that_could_not_be_made_is_tried_again(tmp_path):
+    python = tmp_path / 'python'  # as Debian's without the package python3-venv: it leaves a .venv without pip
+    python.write_text('#!/bin/sh\nmkdir -p .venv/bin && : > .venv/bin/python\necho tried >> tries\nexit 1\n')
+    python.chmod(0o755)
+    for _ in range(2):
+        made = subprocess.run([MAKE, '-f', REPO / 'Makefile', '.venv/bin/python', f'PYTHON={python}'], cwd=tmp_path,
+                              capture_output=True)
+        assert made.returncode == 2
+    assert (tmp_path / 'tries').read_text() == 'tried\n' * 2
