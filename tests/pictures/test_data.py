@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPO
 from PIL import Image, ImageOps
 
 from gans_n_roses.errors import BadInput
@@ -22,8 +23,6 @@ from gans_n_roses.pictures import folder as data
 from gans_n_roses.pictures.folder import Dataset, list_files, load_dataset, next_batch, read_folder, to_float
 from gans_n_roses.training.introduction import summary
 
-REPO = Path(__file__).resolve().parent.parent
-ROSES_67 = REPO.parent / 'shared' / 'data' / 'roses_67'
 SIZE = 16
 DEADLINE_S = 60  # of a child process that may hang
 
@@ -755,10 +754,10 @@ def test_to_float_spans_minus_one_to_one():
     assert (np.diff(levels) > 0).all()
 
 
-@pytest.mark.skipif(not ROSES_67.is_dir(), reason='the roses are not here')
-def test_the_67_roses(tmp_path):
-    dataset = read_folder(ROSES_67, 64)
-    assert (dataset.images.shape, dataset.duplicates, dataset.skipped) == ((67, 64, 64, 3), 3, [])
-    assert summary(dataset) == ['67 pictures, 3 exact duplicates']
-    shutil.copytree(ROSES_67, tmp_path / 'copy')
+def test_the_roses_that_ship(tmp_path):
+    roses = REPO / 'Dataset' / 'Roses'
+    dataset = read_folder(roses, 64)
+    assert (dataset.images.shape, dataset.duplicates, dataset.skipped) == ((67, 64, 64, 3), 0, [])
+    assert summary(dataset) == ['67 pictures']
+    shutil.copytree(roses, tmp_path / 'copy')
     assert read_folder(tmp_path / 'copy', 64).fingerprint == dataset.fingerprint
