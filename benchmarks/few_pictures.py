@@ -92,7 +92,7 @@ def measure_checkpoint(prefix, real):
 
     from gans_n_roses.networks.noise import fixed_batches
     from gans_n_roses.quality.metrics import measure
-    from gans_n_roses.runs.restoring import read_checkpoint
+    from gans_n_roses.runs.checkpoints import read_checkpoint
     from gans_n_roses.sampling.saved_generator import open_generator
     kept = prefix.with_name(f'{prefix.name}-measures.json')
     if not kept.exists():

@@ -23,7 +23,7 @@ def read_file(path):
 
 
 def write_file(path, content):
-    """Write a file aside, then rename it: a reader, or a crash, sees the old file or the new one.
+    """Write a file whole: a reader, or a crash, sees the old file or the new one.
 
     Args:
       path: Path; its folder exists.
@@ -33,13 +33,26 @@ def write_file(path, content):
     """
     aside = _aside(path)
     try:
-        with open(aside, 'wb') as file:
-            file.write(content)
-        os.replace(aside, path)
+        aside.write_bytes(content)
+        put_in_place(aside, path)
     except OSError as problem:
         with contextlib.suppress(OSError):  # the write's own fault is the one to tell
             aside.unlink(missing_ok=True)
         raise OSError(problem.errno, problem.strerror, str(path)) from None
+
+
+def put_in_place(aside, path):
+    """Rename a file that was written aside, once the disk has all of it: the one way by which files here become seen.
+
+    Args:
+      aside: Path of the file, on the same disk.
+      path: Path that it gets; what was there is replaced.
+    Raises:
+      OSError: the disk is full, or the folder cannot be written.
+    """
+    with open(aside, 'rb+') as file:
+        os.fsync(file.fileno())
+    os.replace(aside, path)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ from gans_n_roses.pictures.folder import load_dataset
 from gans_n_roses.pictures.images import merge, save_gif, save_image
 from gans_n_roses.quality.metrics import describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
+from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.folders import TIMESTAMP, find_run
 from gans_n_roses.runs.options import read_options, version_remarks
-from gans_n_roses.runs.restoring import read_newest
 from gans_n_roses.sampling.saved_generator import export, make_rose, open_generator
 from gans_n_roses.settings import names_in
 

@@ -17,7 +17,7 @@ from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.models import BASE_SIZE, generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
-from gans_n_roses.runs.restoring import restore
+from gans_n_roses.runs.checkpoints import restore
 from gans_n_roses.settings import IMAGE_SIZES
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long

@@ -15,10 +15,16 @@ from gans_n_roses.machine.session import open_session, within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.pictures.folder import read_folder
-from gans_n_roses.runs.checkpoints import build_save, save_checkpoint
+from gans_n_roses.runs.checkpoints import (
+    best_score,
+    build_save,
+    read_newest,
+    restore_run,
+    save_checkpoint,
+    set_aside_later,
+)
 from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import read_options, record_options, version_remarks
-from gans_n_roses.runs.restoring import best_score, read_newest, restore_run, set_aside_later
 from gans_n_roses.runs.resuming import merge_settings, what_makes_it
 from gans_n_roses.training.introduction import introduce, what_to_load
 from gans_n_roses.training.measuring import Measurements

@@ -8,8 +8,9 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.pictures.folder import next_batch
-from gans_n_roses.runs.checkpoints import RunState, SaveOps
+from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
+from gans_n_roses.runs.state import RunState
 from gans_n_roses.settings import Settings
 
 

@@ -13,9 +13,9 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.machine.files import claim_file, claim_folder, write_file
-from gans_n_roses.runs import restoring
+from gans_n_roses.runs import checkpoints
+from gans_n_roses.runs.checkpoints import best_score, read_newest, set_aside_later
 from gans_n_roses.runs.folders import checkpoint_names, find_run, make_run_folder
-from gans_n_roses.runs.restoring import best_score, read_newest, set_aside_later
 from gans_n_roses.sampling.saved_generator import open_generator
 
 DATA = '.data-00000-of-00001'
@@ -130,7 +130,7 @@ def test_names_that_are_nearly_a_checkpoints_are_none(tmp_path):
 def test_checkpoint_deleted_before_it_is_read_gives_way_to_the_newer_one(tmp_path, monkeypatch):
     """CHECKPOINTS_KEPT=1: the run has saved, and deleted, between LOAD's look into the folder and its reading."""
     write(tmp_path, 'train-1')
-    read = restoring.read_checkpoint
+    read = checkpoints.read_checkpoint
 
     def read_too_late(path):
         if path.name == 'train-1':
@@ -138,7 +138,7 @@ def test_checkpoint_deleted_before_it_is_read_gives_way_to_the_newer_one(tmp_pat
             for part in tmp_path.glob('train-1.*'):
                 part.unlink()
         return read(path)
-    monkeypatch.setattr(restoring, 'read_checkpoint', read_too_late)
+    monkeypatch.setattr(checkpoints, 'read_checkpoint', read_too_late)
     assert newest(tmp_path) == ('train-2', [])
 
 

@@ -116,7 +116,7 @@ def test_checkpoint_holds_all_state(tiny, half):
     import tensorflow.compat.v1 as tf
 
     from gans_n_roses.networks.graph import build_graph
-    from gans_n_roses.runs.checkpoints import RunState
+    from gans_n_roses.runs.state import RunState
     from gans_n_roses.settings import read_settings
     settings = read_settings(REPO / 'mission_control.py', [f'{name}={value}' for name, value in tiny.items()])
     with tf.Graph().as_default():

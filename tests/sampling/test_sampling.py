@@ -14,8 +14,8 @@ from PIL import Image
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.models import discriminator, generator
 from gans_n_roses.networks.noise import z_of_seed
+from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.folders import RunFolder
-from gans_n_roses.runs.restoring import read_newest, restore
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.sampling.saved_generator import open_generator
 from gans_n_roses.training.loop import train

@@ -10,9 +10,9 @@ from launching import only_run
 
 from gans_n_roses.quality.metrics import describe_real
 from gans_n_roses.quality.nearest import beside_nearest
-from gans_n_roses.runs.checkpoints import RunState, build_save
+from gans_n_roses.runs.checkpoints import best_score, build_save, set_aside_later
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
-from gans_n_roses.runs.restoring import best_score, set_aside_later
+from gans_n_roses.runs.state import RunState
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.steps import Training

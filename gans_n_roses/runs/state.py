@@ -1,0 +1,66 @@
+"""What a run is beside its networks: the random draws, the z of its grids. It is checked where it is read."""
+
+import json
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+RNG, GRID_Z, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/score'  # names in a checkpoint
+MT19937_KEYS = 624
+
+
+class RunState(NamedTuple):
+    """All of a run's state that is no variable of the graph. Whatever is added here is saved and restored."""
+
+    rng: np.random.RandomState  # draws batches and z
+    grid_z: np.ndarray  # float32 [n, z_dim], the z of the sample grids
+
+
+def pack(rng):
+    """A random generator's state as bytes of JSON, for a checkpoint."""
+    kind, keys, *position = rng.get_state()
+    return json.dumps([kind, keys.tolist(), *position]).encode()
+
+
+def read_state(values):
+    """RunState from the values of a checkpoint whose names begin with "run_state/".
+
+    Args:
+      values: dict of name → array.
+    Returns:
+      RunState; None where there is none, as in a checkpoint of the article's own code.
+    Raises:
+      ValueError: a value is no state of a run.
+    """
+    return RunState(_unpack(values[RNG]), _checked_z(values[GRID_Z])) if {RNG, GRID_Z} <= values.keys() else None
+
+
+def read_score(values):
+    """The score of a best checkpoint, the lower the better: infinite where there is none. Raises as `read_state`."""
+    score = values.get(SCORE, np.float32(np.inf))
+    if not (score.dtype == np.float32 and score.shape == () and score >= 0):
+        raise ValueError(f'{SCORE} is no distance')
+    return float(score)
+
+
+def _unpack(packed):
+    try:
+        kind, keys, position, has_gauss, gauss = json.loads(packed.item())
+        whole = [*keys, position, has_gauss]
+        # Checked here, since NumPy does not: a position beyond the keys makes it read foreign memory.
+        if not (kind == 'MT19937' and len(keys) == MT19937_KEYS and all(type(number) is int for number in whole)
+                and all(0 <= key < 2**32 for key in keys) and 0 <= position <= MT19937_KEYS and has_gauss in (0, 1)
+                and type(gauss) is float and math.isfinite(gauss)):
+            raise ValueError
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(f'{RNG} is no state of a random generator') from None
+    rng = np.random.RandomState()
+    rng.set_state((kind, np.array(keys, np.uint32), position, has_gauss, gauss))
+    return rng
+
+
+def _checked_z(z):
+    if not (z.dtype == np.float32 and z.ndim == 2 and np.all(np.abs(z) <= 1)):
+        raise ValueError(f'{GRID_Z} is not made of z')
+    return z
