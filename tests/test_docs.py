@@ -49,6 +49,11 @@ def read(page):
     return page.read_text(encoding='utf-8')
 
 
+def name_of(page):
+    return page.relative_to(REPO).as_posix()
+
+
+NAMES = [name_of(page) for page in PAGES]
 COMMANDS = sorted({command for page in PAGES for command in commands(read(page))})
 CODE = ['\n'.join(lines) for page in PAGES for language, lines in blocks(read(page)) if language == 'python']
 LINKS = [(page, *found) for page in PAGES for found in re.findall(r'\[([^\[\]]*)\]\(([^()\s]+)\)', read(page))]
@@ -213,7 +218,7 @@ def test_code_runs_on_an_exported_model(code, main_once):
     assert found.strip() == '(12, 16, 16, 3)'
 
 
-@pytest.mark.parametrize(('page', 'text', 'target'), LINKS, ids=[f'{page.name}: {to}' for page, _, to in LINKS])
+@pytest.mark.parametrize(('page', 'text', 'target'), LINKS, ids=[f'{name_of(page)}: {to}' for page, _, to in LINKS])
 def test_link_leads_somewhere(page, text, target):
     if target.startswith(('https://', 'http://')):
         return
@@ -236,7 +241,7 @@ def test_every_picture_is_shown_on_a_page():
     assert not {path for path in (REPO / 'docs').iterdir() if path.suffix != '.md'} - shown
 
 
-@pytest.mark.parametrize('page', PAGES, ids=[page.name for page in PAGES])
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
 def test_settings_exist(page):
     in_code = re.findall(r'`([A-Z][A-Z_0-9]+)(?: = [^`]*|=[^`]*)?`', read(page))
     assert set(in_code) - NO_SETTINGS <= set(RULES)
