@@ -25,10 +25,10 @@ Z_DIM = 100  # length of z, the noise that a rose is made from
 PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
-# Few pictures: remedies against learning them by heart, off in the article (README, "Few pictures")
+# Few pictures: remedies against learning them by heart, off in the article (docs/few_pictures.md)
 MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
-R1_GAMMA = 0.0  # above 0, the discriminator is kept from growing steep at your pictures: 1, from some 300 on
+R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 1, from some 300 pictures on
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
 
 # Roses from a saved model (LOAD)

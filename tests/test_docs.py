@@ -1,0 +1,254 @@
+"""The pages: every command on them is run, tiny; every link and picture is there; every setting exists.
+
+A command that is new on a page and known to none of the `run_…` functions fails here: add what runs it to RUNNERS.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import REPO
+from launching import make_pictures, only_run
+from packaging.requirements import Requirement
+
+from gans_n_roses.settings import RULES
+
+PAGES = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'Dataset/README.md')]
+PAGES += sorted((REPO / 'docs').glob('*.md'))
+SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'MEASURE_EVERY': 1, 'N_SAMPLES': 4,
+         'PRECISION': 'float32'}
+LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
+NO_SETTINGS = {'NAME', 'VALUES'}  # capitals in code that mean something else
+
+
+def blocks(text):
+    """(language, lines) of every code block, fenced or indented by four spaces."""
+    fenced = r'(?ms)^```(\w*)\n(.*?)^```$'
+    for language, code in re.findall(fenced, text):
+        yield language, code.splitlines()
+    for code in re.findall(r'(?m)(?:\A|\n)\n((?: {4}.*\n?)+)', re.sub(fenced, '', text)):
+        yield '', [line[4:] for line in code.splitlines()]
+
+
+def commands(text):
+    """Every command on a page: the lines of its blocks, and what reads like one within a sentence."""
+    for language, lines in blocks(text):
+        if language != 'python':
+            yield from lines
+    yield from re.findall(r'`((?:python|make) [^`]+)`', text)
+
+
+def read(page):
+    return page.read_text(encoding='utf-8')
+
+
+def name_of(page):
+    return page.relative_to(REPO).as_posix()
+
+
+NAMES = [name_of(page) for page in PAGES]
+COMMANDS = sorted({command for page in PAGES for command in commands(read(page))})
+CODE = ['\n'.join(lines) for page in PAGES for language, lines in blocks(read(page)) if language == 'python']
+LINKS = [(page, *found) for page in PAGES for found in re.findall(r'\[([^\[\]]*)\]\(([^()\s]+)\)', read(page))]
+
+
+@pytest.fixture(scope='module')
+def base(launcher, tmp_path_factory):
+    """RESULTS_PATH of a tiny run of the shipped settings, exported, for what LOAD, RESUME and TensorBoard open."""
+    folder = tmp_path_factory.mktemp('base')
+    settings = {**SMALL, 'DATASET_PATH': make_pictures(folder / 'pictures'), 'DATASET_CHOSEN': 'roses',
+                'RESULTS_PATH': folder / 'Results'}
+    ended = launcher.run(settings)
+    assert ended.code == 0, ended.text
+    return folder / 'Results'
+
+
+@pytest.fixture(scope='module')
+def main_once(launcher, base, tmp_path_factory):
+    """Function: runs main.py with words NAME=value, made tiny, but only once where that makes them the same.
+
+    It returns (Ended, RESULTS_PATH).
+    """
+    done, pictures = {}, tmp_path_factory.mktemp('pictures')
+
+    def run(words):
+        settings = dict(word.split('=', 1) for word in words)
+        if 'LOAD' in settings:
+            settings |= {name: min(value, int(settings.get(name, value))) for name, value in LOAD_SMALL.items()}
+        elif 'RESUME' in settings:
+            settings |= {'N_ITERATIONS': SMALL['N_ITERATIONS'] + 1}
+        else:
+            folder = pictures / Path(settings.get('DATASET_PATH', 'roses')).name
+            settings = {**settings, **SMALL, 'DATASET_PATH': folder}
+            if not folder.exists():
+                make_pictures(folder)
+        key = tuple(sorted(settings.items()))
+        if key not in done:
+            results = tmp_path_factory.mktemp('results') / 'Results'
+            if 'LOAD' in settings or 'RESUME' in settings:
+                shutil.copytree(base, results)
+            done[key] = launcher.run({**settings, 'RESULTS_PATH': results}), results
+        return done[key]
+    return run
+
+
+@pytest.fixture
+def world(request):
+    """Function: the fixture of a name, made when a command needs it."""
+    return request.getfixturevalue
+
+
+def run_main(words, world):
+    if words == ['--help']:
+        assert 'N_ITERATIONS = 30000' in run([sys.executable, 'main.py', *words])
+        return
+    ended, results = world('main_once')(words)
+    assert ended.code == 0, ended.text
+    given = dict(word.split('=', 1) for word in words)
+    expected = {'LOAD': '\nMade   ', 'RESUME': ', from iteration 2\n'}
+    assert next((text for name, text in expected.items() if name in given), '\nDone') in ended.text
+    assert os.listdir(results) == [Path(given.get('DATASET_PATH', 'roses')).name]  # where the pages say
+
+
+def run_make(words, _):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(('MAKE', 'MFLAGS'))}
+    run(['make', '-n', *words], env=environment)
+
+
+def run_venv(words, world):
+    run([sys.executable, '-m', 'venv', '--without-pip', *words], world('tmp_path'))
+
+
+def run_source(words, world):
+    folder = world('tmp_path')
+    run_venv(['.venv'], world)
+    found = run(['bash', '-c', f'source {shlex.join(words)} && python -c "import sys; print(sys.prefix)"'], folder)
+    assert Path(found.strip()) == folder / '.venv'
+
+
+def run_pip(words, _):
+    while words:
+        first, *words = words
+        if first == '-r':
+            assert (REPO / words.pop(0)).is_file()
+            continue
+        wanted = Requirement(first)
+        assert not wanted.extras or wanted.extras <= set(metadata.metadata(wanted.name).get_all('Provides-Extra'))
+
+
+def run_pytest(words, _):
+    assert all((REPO / word).exists() for word in words)
+
+
+def run_ruff(words, _):
+    run([sys.executable, '-m', 'ruff', *words[:1], '--help'])
+
+
+def run_pre_commit(words, _):
+    assert words == ['install']
+    assert 'ruff check' in read(REPO / '.pre-commit-config.yaml')
+
+
+def run_tensorboard(words, world):
+    """Not started, since it serves until it is stopped: here there has to be what it shows."""
+    assert find_spec('tensorboard.main')
+    assert words == ['--logdir', 'Results']
+    assert list(world('base').rglob('events.out.tfevents.*'))
+
+
+def run_draw(words, world):
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    given |= {'--count': '1', '--out': str(world('tmp_path') / 'drawn')}
+    run([sys.executable, REPO / 'Dataset/draw_roses.py', *(word for pair in given.items() for word in pair)])
+    assert list((world('tmp_path') / 'drawn').iterdir())
+
+
+def run_download(words, _):
+    run([sys.executable, '-m', 'gans_n_roses.download', *words, '--help'])
+
+
+def run_benchmark(words, _):
+    """That they start is another test's: here the options have to be there. They take minutes, or hours."""
+    script, *given = words
+    assert {word for word in given if word.startswith('--')} <= set(
+        re.findall(r"add_argument\('(--[\w-]+)'", read(REPO / 'benchmarks' / f'{script}.py')))
+
+
+def run(command, folder=REPO, **how):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **how)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+RUNNERS = {  # how a command begins → what runs the words after it
+    'python main.py': run_main,
+    'make': run_make,
+    'python3 -m venv': run_venv,
+    'source': run_source,
+    'python -m pip install': run_pip,
+    'python -m pytest': run_pytest,
+    'ruff': run_ruff,
+    'pre-commit': run_pre_commit,
+    'python -m tensorboard.main': run_tensorboard,
+    'python -m gans_n_roses.download': run_download,
+    'python Dataset/draw_roses.py': run_draw,
+    'python -m benchmarks.': run_benchmark,
+}
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=COMMANDS)
+def test_command(command, world):
+    begins = next((begins for begins in RUNNERS if command.startswith(begins)), None)
+    assert begins, f'no runner for {command!r}: add one to RUNNERS'
+    RUNNERS[begins](shlex.split(command.removeprefix(begins)), world)
+
+
+@pytest.mark.parametrize('code', CODE)
+def test_code_runs_on_an_exported_model(code, main_once):
+    _, results = main_once(['LOAD=True', 'EXPORT=True'])
+    of_base = code.replace('train-2000', 'train-2').replace('100', str(SMALL['Z_DIM']))
+    found = run([sys.executable, '-c', f'{of_base}\nprint(images.shape)'], only_run(results).path)
+    assert found.strip() == '(12, 16, 16, 3)'
+
+
+@pytest.mark.parametrize(('page', 'text', 'target'), LINKS, ids=[f'{name_of(page)}: {to}' for page, _, to in LINKS])
+def test_link_leads_somewhere(page, text, target):
+    if target.startswith(('https://', 'http://')):
+        return
+    path, _, anchor = target.partition('#')
+    found = page.parent / path if path else page
+    assert found.exists()
+    if anchor:
+        assert anchor in {slug(heading) for heading in re.findall(r'(?m)^#+ (.*)$', read(found))}
+    if found.suffix == '.py' and (name := re.fullmatch(r'`(\w+)`', text)):
+        assert re.search(rf'(?m)^(def|class) {name[1]}\b', read(found)), f'no {name[1]} in {target}'
+
+
+def slug(heading):
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-')
+
+
+def test_every_picture_is_shown_on_a_page():
+    shown = {(page.parent / target).resolve() for page, _, target in LINKS}
+    assert not {path for path in (REPO / 'docs').iterdir() if path.suffix != '.md'} - shown
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_settings_exist(page):
+    in_code = re.findall(r'`([A-Z][A-Z_0-9]+)(?: = [^`]*|=[^`]*)?`', read(page))
+    assert set(in_code) - NO_SETTINGS <= set(RULES)
+
+
+def test_contributing_names_the_floors_and_rooms_of_the_package():
+    table = re.findall(r'(?m)^\| \[(\w+)/\]\(gans_n_roses/\w+\) \| ([^|]*) \|', read(REPO / 'CONTRIBUTING.md'))
+    named = {floor: set(re.findall(r'`(\w+)`', rooms)) for floor, rooms in table}
+    floors = [path.parent for path in (REPO / 'gans_n_roses').glob('*/__init__.py')]
+    assert named == {floor.name: {path.stem for path in floor.glob('[a-z]*.py')} for floor in floors}
