@@ -10,7 +10,7 @@ LONGEST = 240  # characters of a value in a sentence
 
 
 def reason(problem):
-    """What the system said, in an OSError or in the report of TensorFlow's that it stands in ("path; reason")."""
+    """Why something failed: an OSError's own reason, or what follows ";" in a TensorFlow error ("path; reason")."""
     said = re.search(r'; (.+)', str(problem))
     return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
 
