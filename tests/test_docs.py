@@ -238,7 +238,7 @@ def slug(heading):
 
 def test_every_picture_is_shown_on_a_page():
     shown = {(page.parent / target).resolve() for page, _, target in LINKS}
-    assert not {path for path in (REPO / 'docs').iterdir() if path.suffix != '.md'} - shown
+    assert not {path for path in (REPO / 'docs').rglob('*.*') if path.suffix != '.md'} - shown
 
 
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
