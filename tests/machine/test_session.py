@@ -1,4 +1,4 @@
-"""What TensorFlow's and NumPy's memory errors become."""
+"""What a session leaves alone, and what TensorFlow's and NumPy's memory errors become."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,12 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import RunFailed
 from gans_n_roses.machine.session import open_session, within_memory
+
+
+def test_opening_a_session_adds_no_op_to_its_graph():
+    """With a SEED, TensorFlow seeds each op by how many came before it: one more would change every run."""
+    with tf.Graph().as_default() as graph, open_session() as session:
+        assert session.graph is graph and not graph.get_operations()
 
 
 def test_memory_that_numpy_does_not_get_is_told_in_one_sentence():

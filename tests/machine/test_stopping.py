@@ -94,7 +94,8 @@ def test_a_run_that_has_its_folder_gets_its_first_checkpoint(launcher, endless, 
 def test_nothing_is_made_where_training_has_not_begun(sent, tiny, tmp_path):
     arguments = [f'{name}={value}' for name, value in {**tiny, 'RESULTS_PATH': tmp_path / 'Results'}.items()]
     process = subprocess.Popen([sys.executable, REPO / 'main.py', *arguments], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+                               stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(sent, signal.SIG_DFL))  # where nohup runs the tests
     assert 'starting TensorFlow' in process.stdout.readline()
     process.send_signal(sent)
     _, told = process.communicate(timeout=DEADLINE_S)
