@@ -17,7 +17,7 @@ COPIES_ALLOWED = 0.1
 # passes a half at 260. Four times that leaves room for larger pictures, which are learnt more slowly.
 LASTS = 1000
 FEW_PICTURES = 1000  # so few are soon learnt by heart
-VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (README)
+VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (docs/few_pictures.md)
 VARIETY_WANTED = 0.5  # of the real pictures' own
 
 MEANINGS = {
