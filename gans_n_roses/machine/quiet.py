@@ -31,7 +31,8 @@ def quietly():
             yield
         except BaseException:
             held.seek(0)
-            os.write(screen, held.read())
+            with contextlib.suppress(OSError):  # its reader may be gone; the block's own fault is the one to tell
+                os.write(screen, held.read())
             raise
         finally:
             sys.stderr.flush()
