@@ -1,6 +1,7 @@
 """The download when all is well, when two are started, and what it may be told."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -133,6 +134,7 @@ def test_a_second_download_into_the_same_folder_leaves_the_first_alone(serve, ou
     assert [path.name for path in out.iterdir()] == ['flower_photos']
 
 
+@pytest.mark.skipif(not shutil.which('git'), reason='no git here')
 def test_what_a_killed_download_leaves_is_ignored_by_git():
     left = ['Dataset/flower_photos.tgz.part', 'Dataset/.flower_photos.partial/.lock',
             'Dataset/.flower_photos.partial/flower_photos/roses/half.jpg']
