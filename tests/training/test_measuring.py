@@ -1,11 +1,13 @@
 """What is kept and told of a run's measures."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import REPO
 from launching import only_run
 
 from gans_n_roses.quality.metrics import describe_real
@@ -63,12 +65,16 @@ def test_with_other_pictures_the_best_is_found_anew(measured):
     assert measured([(45, 0)], start=5, best=np.inf) == [[5]]
 
 
-def test_a_run_that_goes_back_clears_a_later_best_away(measured, tmp_path):
+def test_a_run_that_goes_on_sets_aside_what_is_later_and_deletes_nothing(measured, tmp_path):
     measured([(50, 0), (40, 0)])
-    set_aside_later(tmp_path / 'Saved_Models', 1)
-    assert checkpoint_iterations(tmp_path / 'Saved_Models', 'best') == [1]
-    set_aside_later(tmp_path / 'Saved_Models', 0)
-    assert not list((tmp_path / 'Saved_Models').glob('best-*'))
+    folder = tmp_path / 'Saved_Models'
+    best = sorted(path.name for path in folder.glob('best-1.*'))
+    for suffix in ('.index', '.data-00000-of-00001'):
+        (folder / f'train-3{suffix}').write_bytes(b'torn')
+    set_aside_later(folder, 'best-1')
+    assert sorted(path.name for path in folder.glob('best-1.*')) == best
+    assert sorted(path.name for path in folder.glob('*train-3*')) == [
+        'torn-train-3.data-00000-of-00001', 'torn-train-3.index']
 
 
 def test_a_torn_best_is_named_and_replaced(measured, tmp_path, capsys):
@@ -113,5 +119,5 @@ def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_
 def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, make_settings, tmp_path, capsys):
     train(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
                         z_dim=4, n_iterations=1, seed=1))
-    assert 'What helps: python main.py MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout' in (
-        capsys.readouterr().out)
+    words = 'PRECISION=float32 MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout'
+    assert f'What helps: {sys.executable} {REPO / "main.py"} {words}\n' in capsys.readouterr().out
