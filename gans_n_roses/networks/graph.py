@@ -26,7 +26,7 @@ class GanGraph(NamedTuple):
     g_loss: tf.Tensor
     train_step: tf.Operation  # one iteration
     iteration: tf.Variable  # int64, how many iterations were made
-    scalars: dict  # name → scalar of the very iteration that it is fetched with; fetch only beside train_step
+    scalars: dict  # name → scalar; fetched together with train_step, it is of that iteration
     sample_z: tf.Tensor  # placeholder, float32 [any, z_dim] in (-1, 1)
     samples: tf.Tensor  # roses to look at, from the averaged weights where EMA_DECAY is above 0
 
@@ -67,7 +67,7 @@ def build_graph(settings):
     real_logits, fake_logits = tf.split(both_logits, 2)
     d_loss_real, d_loss_fake = discriminator_loss(real_logits, fake_logits)
     d_loss = d_loss_real + d_loss_fake
-    g_loss = generator_loss(fake_logits)
+    g_loss = generator_loss(fake_logits)  # before the discriminator's update: to look at, not to train on
 
     d_variables, g_variables = split_variables(tf.trainable_variables())
     d_gradients = tf.gradients(d_loss, d_variables)

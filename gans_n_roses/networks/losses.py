@@ -2,13 +2,14 @@
 
 Both take logits, above zero for "real", and give float32 scalars. They are the article's: the discriminator's
 cross-entropy, and the generator's in the form that does not saturate (Goodfellow et al. 2014, arXiv:1406.2661, sec. 3).
+What needs more than logits, such as a penalty on gradients, is added in graph.py, as penalty.py's is.
 """
 
 import tensorflow.compat.v1 as tf
 
 
 def discriminator_loss(real_logits, fake_logits):
-    """How badly the discriminator tells pictures from generated ones; trained on the sum of both.
+    """How badly the discriminator tells pictures from generated ones: it is trained on the sum of both losses.
 
     Args:
       real_logits: float32 [batch, 1], of pictures.

@@ -6,17 +6,17 @@ from collections import deque
 WINDOW = 500  # iterations over which the discriminator's certainty is averaged
 # Beside a discriminator that is sure, the generator's gradients vanish or are noise (Arjovsky and Bottou 2017,
 # arXiv:1701.04862, sec. 2.2). Measured: 0.95 to 0.98 from iteration 1,000 on with 67 roses as in the article, and from
-# 21,000 on with 641 photographs and R1_GAMMA, where nothing got better any more; 0.55 to 0.9 where it did. How often it
-# is right tells them apart less well: that is 0.97 with R1_GAMMA at 9,000 already.
+# 21,000 on with 641 photographs and R1_GAMMA, where nothing got better any more; 0.55 to 0.9 where it did. How often
+# the discriminator is right is a poorer sign: 97 % with R1_GAMMA at 9,000 already, while the pictures still got better.
 SURE = 0.95
 NO_LONGER = 0.85
 # Of photographs that were never shown, 1 to 9 % pass for copies (9 % where pictures repeat each other).
 COPIES_ALLOWED = 0.1
 # Iterations that copies or sameness must last. A run that learns well begins with one kind of picture: with 67 roses
 # of 16 pixels, as in the article, its variety stands still at a fifth of the real pictures' for 160 iterations and
-# passes a half at 260. Four times that leaves room for larger pictures, which are learnt more slowly.
+# passes a half at 260. Four times those 260 leave room for larger pictures, which are learnt more slowly.
 LASTS = 1000
-FEW_PICTURES = 1000  # so few are soon learnt by heart
+FEW_PICTURES = 1000  # so few are soon learnt by heart: a run on fewer is told what helps at its start
 VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (docs/few_pictures.md)
 VARIETY_WANTED = 0.5  # of the real pictures' own
 
@@ -58,7 +58,7 @@ def meaning(tag):
 
 
 def missing_remedies(settings, count, begun):
-    """What helps with so many pictures against learning them by heart, and is off.
+    """Which settings would keep the networks from learning so many pictures by heart, and are off.
 
     Args:
       settings: Settings; reads mirror, augment, r1_gamma and ema_decay.

@@ -121,7 +121,7 @@ def _delete_older(folder, kept):
     for name in names[:-kept]:
         delete(folder, name)
     for data in (*folder.glob(f'train-*{DATA}'), *folder.glob(f'best-*{DATA}')):
-        # Of a process that was killed between the two.
+        # A process that was killed between deleting the index and the data has left the data.
         if not (folder / data.name.replace(DATA, INDEX)).exists():
             data.unlink()
     # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this file.
@@ -201,7 +201,7 @@ def best_score(folder):
 
 
 def set_aside_later(folder, newest):
-    """Rename the checkpoints that are later than the newest whole one: torn, they would pass for the run's newest.
+    """Rename torn checkpoints that are later than the newest whole one, so that none is taken for the run's newest.
 
     Args:
       folder: Path of Saved_Models.

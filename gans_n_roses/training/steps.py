@@ -1,4 +1,7 @@
-"""Training, one iteration after the other: knows no screen and no disk."""
+"""Iterations, one after the other, without screen and disk.
+
+What one iteration does to the weights is `train_step` in networks/graph.py.
+"""
 
 from typing import NamedTuple
 
@@ -21,7 +24,7 @@ class Training(NamedTuple):
     gan: GanGraph
     pictures: np.ndarray  # uint8 [n, size, size, 3], the real ones
     settings: Settings
-    run: RunFolder | None = None  # this and the next one: for a run that is kept on disk
+    run: RunFolder | None = None  # `steps` needs neither this nor the next one: they are the loop's, which saves
     save_ops: SaveOps | None = None
 
 
