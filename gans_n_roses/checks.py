@@ -95,8 +95,10 @@ def _check_memory(settings):
 
 
 def _check_disk(settings, run):
-    """Refuse more files of roses than the disk has room for, at a byte for each pixel: PNG takes one to two."""
-    needed = settings.n_samples * settings.image_size**2
+    """Refuse more files of roses than the disk has room for: a byte for each pixel, of which PNG takes one to two, and
+    at least a block of the disk for each file.
+    """
+    needed = settings.n_samples * max(settings.image_size**2, 4096)
     free = shutil.disk_usage(run.path).free
     if needed > free:
         raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}: files of so many '

@@ -98,9 +98,8 @@ def _provide(archive, out, classes):
             _fetch_missing(archive, out, work, missing)
     print(f"{'All is there' if missing else 'Nothing to do'}: {', '.join(classes)} in {photos}.")
     folder = photos / classes[0] if len(classes) == 1 else photos
-    path, here = folder.resolve(), Path.cwd()
-    below = path.is_relative_to(ROOT) and path.is_relative_to(here)
-    shown = f'./{path.relative_to(here).as_posix()}/' if below else f'{path.as_posix()}/'
+    path = folder.resolve()  # relative paths in mission_control.py begin at its own folder
+    shown = f'./{path.relative_to(ROOT).as_posix()}/' if path.is_relative_to(ROOT) else f'{path.as_posix()}/'
     print(f'For mission_control.py:\nDATASET_PATH = {shown!r}\nDATASET_CHOSEN = {folder.name!r}')
 
 

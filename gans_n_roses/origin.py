@@ -17,6 +17,7 @@ class Origin(NamedTuple):
     control: dict  # constant → value, all that mission_control.py says
     given: dict  # constant → value, what the command line gave
     program: str = 'main.py'  # path of main.py
+    of_run: tuple = ()  # names of the constants that a resumed run brought with it
 
     @property
     def folder(self):
@@ -24,7 +25,9 @@ class Origin(NamedTuple):
         return Path(self.program).parent
 
     def place(self, name):
-        """Where a setting was made: 'on the command line' or 'in mission_control.py'."""
+        """Where a setting was made: 'on the command line', 'in mission_control.py' or 'in the run'."""
+        if name in self.of_run:
+            return 'in the run'
         return 'on the command line' if name in self.given else f'in {FILE}'
 
     def words(self):

@@ -90,8 +90,8 @@ class Settings:
     checkpoint: str = _one_of(OF_LOAD, CHECKPOINTS, before='latest', idle='latest')
     dataset_path: str = _text(OF_RUN)
     dataset_chosen: str = _setting(
-        OF_RUN, (str,), "a name of letters, digits, '_', '-' and '.' that makes a folder on any system",
-        lambda value: re.fullmatch(r'\w[\w.-]*(?<!\.)', value) is not None and _is_unicode(value))
+        OF_RUN, (str,), "a name of at most 100 letters, digits, '_', '-' and '.' that makes a folder on any system",
+        lambda value: re.fullmatch(r'\w[\w.-]{,99}(?<!\.)', value) is not None and _is_unicode(value))
     image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
     results_path: str = _text(DOOR)
     n_iterations: int = _whole(OF_NOW, 1)
@@ -186,8 +186,10 @@ def read_settings(path, arguments=()):
     """
     control = settings_from(_constants_in(path), path.name, folder=path.parent)
     given = {name: _meant(name, value) for name, value in map(_parse, arguments)}
+    # Either of them on the command line outdoes the other in the file, or printed commands would not run as pasted.
+    outdone = {other: False for name, other in (('LOAD', 'RESUME'), ('RESUME', 'LOAD')) if given.get(name) is True}
     origin = Origin(control.constants(), given, str(path.with_name('main.py')))
-    settings = settings_from({**control.constants(), **given}, 'The command line' if given else path.name,
+    settings = settings_from({**control.constants(), **outdone, **given}, 'The command line' if given else path.name,
                              origin=origin)
     if settings.load and settings.resume:
         raise BadInput('LOAD and RESUME are both True, but a run either makes roses or goes on training: '
@@ -240,13 +242,17 @@ def _meant(name, value, folder=''):
     if name not in PATHS or not isinstance(value, str) or not value.strip():
         return value
     path = os.path.expanduser(value)
-    is_name = name == 'RUN' and os.path.basename(path) == path
-    return path if is_name else os.path.abspath(os.path.join(folder, path))
+    if name == 'RUN' and os.path.basename(path) == path and path not in ('.', '..'):
+        return path
+    try:
+        return os.path.abspath(os.path.join(folder, path))
+    except FileNotFoundError:
+        raise BadInput(f'{name} is {shown(value)}, but the folder that you are in is gone: go to another.') from None
 
 
 def _name_of(path):
     """A DATASET_CHOSEN for a folder of pictures: the folder's name, with '_' for what a name may not hold."""
-    name = re.sub(r'[^\w.-]', '_', Path(path).name).strip('.-') or 'pictures'
+    name = re.sub(r'[^\w.-]', '_', Path(path).name)[:100].strip('.-') or 'pictures'
     return name if _is_unicode(name) else 'pictures'
 
 

@@ -8,7 +8,7 @@ from gans_n_roses.errors import BadInput
 def describe(path):
     """Every setting with its value and comment, as mission_control.py has them under its headings."""
     try:
-        source = path.read_text(encoding='utf-8')
+        source = path.read_text(encoding='utf-8-sig')
         constants = {node.end_lineno: node for node in ast.parse(source).body
                      if isinstance(node, ast.Assign | ast.AnnAssign)}
     except (OSError, ValueError, SyntaxError) as problem:

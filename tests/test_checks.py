@@ -144,6 +144,18 @@ def test_what_load_has_no_room_for(run, results, words, name):
     assert_told(run('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
 
 
+@pytest.mark.parametrize('words', [
+    [f'RESULTS_PATH={"a" * 300}'], ['RESULTS_PATH=' + 'a/' * 3000], [f'RUN={"a" * 300}'], [f'RUN=x/{"a" * 300}']],
+    ids=['results', 'long results', 'run', 'path'])
+def test_names_that_are_too_long_for_the_system(run, words):
+    assert_told(run('LOAD=True', *words))
+
+
+def test_a_number_that_is_none_to_python_in_the_name_of_a_folder(results):
+    (results / 'roses' / '2026-01-02_00-00-00_4_4_3_0.1_0.5_²').mkdir()
+    assert find_run(str(results), 'roses', 'latest').path.name == '2026-01-02_03-04-05_100_12_30_0.0002_0.5'
+
+
 def test_run_may_be_the_folder_of_a_data_set(results):
     for run in (str(results / 'two'), 'two'):
         assert find_run(str(results), 'roses', run).path.parent == results / 'two'

@@ -49,12 +49,17 @@ def test_path_is_short_and_portable_below_the_project(serve, tmp_path, monkeypat
     assert "\nDATASET_PATH = './Dataset/flower_photos/roses/'\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('project, cwd', [('project', '.'), ('.', 'elsewhere')])
-def test_path_is_absolute_where_a_short_one_would_mislead(
-        serve, tmp_path, monkeypatch, capsys, project, cwd):
-    (tmp_path / cwd).mkdir(exist_ok=True)
-    monkeypatch.setattr(download, 'ROOT', tmp_path / project)
-    monkeypatch.chdir(tmp_path / cwd)
+def test_path_begins_at_the_project_wherever_the_download_was_started(serve, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'elsewhere').mkdir()
+    monkeypatch.setattr(download, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    assert run(serve(), tmp_path / 'Dataset') == 0
+    assert "\nDATASET_PATH = './Dataset/flower_photos/roses/'\n" in capsys.readouterr().out
+
+
+def test_path_is_absolute_outside_the_project(serve, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, 'ROOT', tmp_path / 'project')
+    monkeypatch.chdir(tmp_path)
     assert run(serve(), tmp_path / 'Dataset') == 0
     folder = (tmp_path / 'Dataset' / 'flower_photos' / 'roses').as_posix()
     assert f"\nDATASET_PATH = '{folder}/'\n" in capsys.readouterr().out

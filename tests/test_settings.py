@@ -26,8 +26,9 @@ SHARE = ([0, 0.0, 0.5, 0.9999], [-0.1, 1, 1.0, 5, '0.5', None, False, NAN, -INFI
 # Field → (good values, wrong values).
 VALUES = {
     'load': SWITCH, 'resume': SWITCH, 'run': TEXT, 'dataset_path': TEXT,
-    'dataset_chosen': (['roses', 'Roses_2', '2017', 'a-b.c', 'rosée'],
-                       ['', 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5, None]),
+    'dataset_chosen': (['roses', 'Roses_2', '2017', 'a-b.c', 'rosée', 'a' * 100],
+                       ['', 'a' * 101, 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5,
+                        None]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE,
@@ -235,10 +236,12 @@ def test_a_path_in_the_file_begins_at_the_file(monkeypatch, edited, tmp_path_fac
 
 
 @pytest.mark.parametrize(('run', 'means'), [('latest', 'latest'), ('2017', '2017'), ('a/b', '{here}/a/b'),
-                                            ('./b', '{here}/b'), ('/a', '/a')])
+                                            ('./b', '{here}/b'), ('/a', '/a'),
+                                            ('.', '{here}'), ('..', '{here}/..')])
 def test_run_is_a_name_or_a_path(monkeypatch, tmp_path, run, means):
     monkeypatch.chdir(tmp_path)
-    assert read_settings(SHIPPED, [f'RUN={run}']).run == means.format(here=tmp_path)
+    expected = means.format(here=tmp_path)
+    assert read_settings(SHIPPED, [f'RUN={run}']).run == (os.path.abspath(expected) if '/' in expected else expected)
 
 
 @pytest.mark.parametrize(('path', 'name'), [
@@ -368,10 +371,16 @@ def test_a_name_without_a_value_is_told_how_to_give_one():
 
 def test_load_and_resume_together_are_refused(edited):
     path, _ = edited('LOAD ', 'LOAD = True')
-    for sentence in (refusal(SHIPPED, 'LOAD=True', 'RESUME=True'), refusal(path, 'RESUME=True')):
+    both = path.with_name('both.py')
+    both.write_text(path.read_text(encoding='utf-8').replace('RESUME = False', 'RESUME = True'), encoding='utf-8')
+    for sentence in (refusal(SHIPPED, 'LOAD=True', 'RESUME=True'), refusal(both)):
         assert sentence.startswith('LOAD and RESUME are both True')
         assert 'set one of them to False' in sentence
     assert read_settings(path, ['RESUME=True', 'LOAD=False']).resume
+    # The command line outdoes the file, so that printed commands run as pasted.
+    for file in (path, both):
+        resumed, loaded = read_settings(file, ['RESUME=True']), read_settings(file, ['LOAD=True'])
+        assert (resumed.resume, resumed.load, loaded.resume, loaded.load) == (True, False, False, True)
 
 
 def test_main_tells_a_wrong_setting_in_one_sentence_and_exits_with_2(capsys):

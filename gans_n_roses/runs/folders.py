@@ -105,8 +105,8 @@ def find_run(results_path, dataset_chosen, run):
             raise BadInput(f'There is no run in {parent} yet: {_other_data_sets(results_path)}train first, with '
                            'LOAD = False and RESUME = False.')
         return _with_checkpoint(runs[-1])
-    folders = [parent, *sorted(Path(results_path).glob('*')), Path(results_path)] if Path(run).name == run else []
-    candidates = [*(folder / run for folder in folders), Path(run)]
+    folders = [parent, *_folders_in(results_path), Path(results_path)] if Path(run).name == run else []
+    candidates = [*(folder / run for folder in folders), Path(os.path.abspath(run))]
     chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
     if chosen is None:
         runs = _runs_in(parent)
@@ -121,14 +121,14 @@ def _with_checkpoint(run):
     if checkpoint_names(run.saved_models):
         return run
     others = [other for other in _runs_in(run.path.parent) if checkpoint_names(other.saved_models)]
-    other = (f"RUN = '{others[-1].path.name}' is the newest run that has one." if others
+    other = (f"RUN = '{others[-1].path}' is the newest run that has one." if others
              else 'Train first, with LOAD = False and RESUME = False.')
     raise BadInput(f'{run.path} has no checkpoint. {other}')
 
 
 def _other_data_sets(results_path):
     """The beginning of a sentence that names the data sets that have runs."""
-    names = sorted(folder.name for folder in Path(results_path).glob('*') if folder.is_dir() and _runs_in(folder))
+    names = [folder.name for folder in _folders_in(results_path) if _runs_in(folder)]
     if not names:
         return ''
     return f'DATASET_CHOSEN {" or ".join(map(repr, names))} has {"some" if len(names) > 1 else "one"}. Set it so, or '
@@ -166,8 +166,16 @@ def how_to_go_on(folder, origin, *changes):
 
 def _runs_in(parent):
     """The runs in a data set's folder, the one begun last at the end."""
-    runs = (RunFolder(path) for path in parent.glob('*') if path.is_dir())
+    runs = map(RunFolder, _folders_in(parent))
     return sorted((run for run in runs if _begun(run)), key=_begun)
+
+
+def _folders_in(path):
+    """The folders in a folder, sorted; none where the path is none that the system can open."""
+    try:
+        return sorted(each for each in Path(path).glob('*') if each.is_dir())
+    except OSError:
+        return []
 
 
 def _not_before_others(parent, now):
@@ -184,4 +192,4 @@ def _begun(run):
         return None
     # name: time_time_z_batch_iterations_rate_beta[_departure …][_number]
     *others, last = run.path.name.split('_')
-    return begun and (begun, int(last) if len(others) > 6 and last.isdigit() else 1, run.path.name)
+    return begun and (begun, int(last) if len(others) > 6 and last.isdecimal() else 1, run.path.name)

@@ -1,12 +1,13 @@
 """options.json: how a run was made, and when it was trained with which settings."""
 
 import json
+import os
 import platform
 from datetime import datetime
 from importlib import metadata
 
 from gans_n_roses import __version__
-from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.errors import BadInput, reason, shown
 from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.runs.resuming import BEFORE, what_makes_it
 
@@ -39,8 +40,9 @@ def record_options(run, options, settings, dataset, iteration):
         if options['data'].get('fingerprint') != dataset.fingerprint:
             changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
-             'command_line': settings.origin.given, 'mission_control': settings.origin.control}
-    packages = {'python': platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+             'command_line': settings.origin.given, 'mission_control': settings.origin.control,
+             'folder': os.path.abspath(settings.origin.folder)}
+    packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
     content = {'format': FORMAT, 'version': __version__, 'settings': settings.constants(), 'packages': packages,
                'data': found, 'history': [*(options['history'] if options else []), entry]}
     write_file(run.options, (json.dumps(content, indent=2) + '\n').encode())
@@ -51,7 +53,7 @@ def version_remarks(options):
     version = options.get('version', 'before 1.0.0')
     if version == __version__:
         return []
-    return [f'The run was last trained by version {version} of gans_n_roses; this is version {__version__}.']
+    return [f'The run was last trained by version {shown(version)} of gans_n_roses; this is version {__version__}.']
 
 
 def read_options(run):
@@ -69,10 +71,17 @@ def read_options(run):
     if not isinstance(options, dict) or not isinstance(options.get('settings'), dict):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') != FORMAT:
-        raise BadInput(f'{run.options} is of format {options.get("format")!r}, but this version reads format {FORMAT}: '
-                       'use the version of gans_n_roses that made the run.')
+        raise BadInput(f'{run.options} is of format {shown(options.get("format"))}, but this version reads format '
+                       f'{FORMAT}: use the version of gans_n_roses that made the run.')
     history = options.get('history')
     if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
             isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
         raise BadInput(f'{run.options} has no "data" or no "history": put it back as the run wrote it.')
     return options
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # TensorFlow's other packages, tensorflow-cpu among them, have other names
+        return None

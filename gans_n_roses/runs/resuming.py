@@ -1,9 +1,9 @@
 """Which settings a resumed run goes on with: the run's own, or those of now."""
 
 import dataclasses
-from pathlib import Path
+import os
 
-from gans_n_roses.errors import shown
+from gans_n_roses.errors import BadInput, shown
 from gans_n_roses.settings import OF_NOW, OF_RUN, RULES, UNSET, settings_from
 
 BEFORE = {name: rule.before for name, rule in RULES.items() if rule.before is not UNSET}
@@ -13,8 +13,9 @@ def merge_settings(settings, options, source):
     """Merge the settings of now with those that a run was made with.
 
     A setting comes from the command line of now; else from mission_control.py, if it was changed there since the run
-    was last trained; else from the run. What makes the run what it is stays the run's in any case. A run that does not
-    record what mission_control.py said (before 2026-11) takes all that may change from the settings of now.
+    was last trained; else from the run. What makes the run what it is stays the run's in any case; only pictures that
+    are gone may be replaced. A run that does not record what mission_control.py said (before version 1.0.0) takes all
+    that may change from the settings of now.
 
     Args:
       settings: Settings of now.
@@ -24,22 +25,38 @@ def merge_settings(settings, options, source):
       (Settings to go on with, list of lines: one for each constant that was asked for otherwise, with both values and
       who wins).
     Raises:
-      BadInput: options.json holds an unknown, missing or wrong setting.
+      BadInput: options.json holds an unknown, missing or wrong setting; or other pictures than the run's are asked for.
     """
-    now = settings.constants(OF_RUN, OF_NOW)
-    before = settings_from({**BEFORE, **options['settings']}, source, settings.origin.folder).constants()
-    said = options['history'][-1].get('mission_control') if options['history'] else None
+    origin, now = settings.origin, settings.constants(OF_RUN, OF_NOW)
+    before = settings_from({**BEFORE, **options['settings']}, source, origin.folder).constants()
+    last = options['history'][-1] if options['history'] else {}
+    said = dict(last.get('mission_control', {})) or None
+    for values in (before, said or {}):
+        values['DATASET_PATH'] = _moved(values.get('DATASET_PATH'), last.get('folder'), origin.folder)
     chosen, remarks = {}, []
     for name, value in now.items():
-        asked = said is None or name in settings.origin.given or settings.origin.control.get(name) != said.get(name)
-        stays = RULES[name].of == OF_RUN and (name != 'DATASET_PATH' or Path(before[name]).is_dir())
+        asked = said is None or name in origin.given or origin.control.get(name) != said.get(name)
+        stays = RULES[name].of == OF_RUN and (name != 'DATASET_PATH' or os.path.isdir(before[name]))
+        if name == 'DATASET_PATH' and name in origin.given and stays and value != before[name]:
+            raise BadInput(f'DATASET_PATH is {shown(value)} on the command line, but the run {source.parent} is '
+                           f'trained on {shown(before[name])}: leave DATASET_PATH out, or name another run with RUN=….')
         chosen[name] = before[name] if stays or not asked else value
         if asked and value not in (before[name], RULES[name].leaves_open):
             remarks.append(f'{name}: the run has {shown(before[name])}, you set {shown(value)}; '
                            + ("the run's is used" if stays else 'the new one is used from here on'))
-    return dataclasses.replace(settings, **{name.lower(): value for name, value in chosen.items()}), remarks
+    origin = origin._replace(of_run=tuple(name for name, value in now.items() if chosen[name] != value))
+    return dataclasses.replace(settings, origin=origin,
+                               **{name.lower(): value for name, value in chosen.items()}), remarks
 
 
 def what_makes_it(settings):
     """What makes one run unlike another, not what to do, nor what LOAD makes: constant → value."""
     return settings.constants(OF_RUN, OF_NOW)
+
+
+def _moved(path, project_then, project_now):
+    """Where a path of the project lies now, if the project has been moved since; any other path as it is."""
+    if not isinstance(path, str) or not isinstance(project_then, str) or os.path.isdir(path):
+        return path
+    inside = os.path.relpath(path, project_then)
+    return path if inside.startswith(os.pardir) else os.path.join(os.path.abspath(project_now), inside)

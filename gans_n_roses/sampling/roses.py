@@ -102,7 +102,7 @@ def make_measures(saved, seed, settings, run):
     """
     of_the_run = read_options(run)['settings'].get('DATASET_PATH') if run.options.exists() else None
     path = settings.dataset_path
-    if isinstance(of_the_run, str) and (known := settings.origin.folder / of_the_run).is_dir():
+    if isinstance(of_the_run, str) and os.path.isdir(known := settings.origin.folder / of_the_run):
         path = known
     pictures = load_dataset(path, saved.image_size)
     real = describe_real(pictures)

@@ -90,9 +90,10 @@ def tensorboard_command(folder):
 def what_to_load(run, origin):
     """What a complete run has saved, in lines for the user: the newest checkpoint, the best one, and their commands."""
     words = ['LOAD=True', f'RUN={run.path}']
+    not_the_best = ['CHECKPOINT=latest'] if origin.control.get('CHECKPOINT') == 'best' else []
     newest = checkpoint_iterations(run.saved_models)[-1]
     lines = [f'Done         {run.path}',
-             *_load('Newest', run.saved_models / f'train-{newest}', origin.command(*words))]
+             *_load('Newest', run.saved_models / f'train-{newest}', origin.command(*words, *not_the_best))]
     for best in checkpoint_iterations(run.saved_models, 'best')[-1:]:
         lines += _load('Best', f'{run.saved_models / f"best-{best}"}, measured nearest to your pictures',
                        origin.command(*words, 'CHECKPOINT=best'))

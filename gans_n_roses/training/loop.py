@@ -174,6 +174,8 @@ def _go_on(training):
                        f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
     state = restore_run(training.session, newest, settings)
     try:
+        for folder in (run.tensorboard, run.generated_images):  # one may have deleted them to save room
+            folder.mkdir(exist_ok=True)
         set_aside_later(run.saved_models, newest.path.name)
         for path in (*grid_paths(run), *nearest_paths(run)):  # of iterations that will be made again
             if int(path.stem) > newest.iteration:
