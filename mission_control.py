@@ -18,6 +18,7 @@ RESULTS_PATH = './Results/'  # where runs are kept
 
 # Training
 N_ITERATIONS = 30000  # one iteration is one batch: a few thousand show whether it learns
+STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls
 BATCH_SIZE = 12  # pictures in a batch, at most as many as there are in the folder
 LEARNING_RATE = 0.0002  # Adam's step size, for both networks
 BETA_1 = 0.5  # Adam's decay of the mean gradient, for both networks

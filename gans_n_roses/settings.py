@@ -17,6 +17,7 @@ PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
 SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures')
 AUGMENT_KINDS = ('color', 'translation', 'cutout')
 CHECKPOINTS = ('latest', 'best')
+STOPS = ('', 'no better')
 PRECISIONS = ('float32', 'bfloat16', 'auto')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
 MOST = 10**9  # of anything that is counted
@@ -95,6 +96,7 @@ class Settings:
     image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
     results_path: str = _text(DOOR)
     n_iterations: int = _whole(OF_NOW, 1)
+    stop_when: str = _setting(OF_NOW, (str,), "'' for never, or 'no better'", lambda value: value in STOPS, before='')
     batch_size: int = _whole(OF_NOW, 1)
     learning_rate: float = _setting(OF_NOW, (float, int), 'a number above 0 and up to 1',
                                     lambda value: 1e-30 < value <= 1)  # below, it is 0 in float32

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gans_n_roses.quality.advice import REAL_RUN
+
 ROOT = Path(__file__).parents[1]
 TINY = ('IMAGE_SIZE=16', 'BATCH_SIZE=4', 'Z_DIM=5', 'N_SAMPLES=6', 'DATASET_CHOSEN=shapes')
 
@@ -79,12 +81,16 @@ def test_tensorboard_reads_scalars_images_graph_and_hparams(trained):
     assert set(tags['scalars']) == {
         'Discriminator_Loss', 'Discriminator_Loss_Real', 'Discriminator_Loss_Fake', 'Generator_Loss',
         'Discriminator_Accuracy_Real', 'Discriminator_Accuracy_Fake', 'D_of_x', 'D_of_G_of_z',
-        *(f'Measures/{name}' for name in ('Copying', 'Copies', 'Sliced_Wasserstein', 'Sliced_Wasserstein_16',
-                                          'Diversity_Generated', 'Diversity_Real'))}
+        *(f'Quality/{name}' for name in ('Distance', 'Standard_Error', 'Diversity', 'Copying', 'Copies')),
+        *(f'Distance_By/{name}' for name in ('Energy', 'Spread', 'Orient', 'Scale', 'Second', 'Thumb'))}
     assert [event.step for event in events.Scalars('Generator_Loss')] == [5, 10, 15, 20, 25]
     assert tags['images'] == ['Generated_Images', 'Nearest_Pictures'] and tags['graph']
     hparams = events.SummaryMetadata('_hparams_/session_start_info').plugin_data
     assert b'LEARNING_RATE' in hparams.content
+    beside = EventAccumulator(str(trained[2] / 'Tensorboard' / REAL_RUN))
+    beside.Reload()
+    for tag in ('Quality/Distance', 'Quality/Diversity'):  # a second curve in the same chart
+        assert [event.step for event in beside.Scalars(tag)] == [event.step for event in events.Scalars(tag)]
 
 
 def test_load_makes_a_grid_and_prints_where(trained):

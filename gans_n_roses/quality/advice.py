@@ -1,6 +1,5 @@
 """What a run's figures mean, in plain words, and what to do when a pattern lasts."""
 
-import re
 from collections import deque
 
 WINDOW = 500  # iterations over which the discriminator's certainty is averaged
@@ -10,7 +9,7 @@ WINDOW = 500  # iterations over which the discriminator's certainty is averaged
 # the discriminator is right is a poorer sign: 97 % with R1_GAMMA at 9,000 already, while the pictures still got better.
 SURE = 0.95
 NO_LONGER = 0.85
-# Of photographs that were never shown, 1 to 9 % pass for copies (9 % where pictures repeat each other).
+# Of photographs that were never shown, up to 2 % pass for copies.
 COPIES_ALLOWED = 0.1
 # Iterations that copies or sameness must last. A run that learns well begins with one kind of picture: with 67 roses
 # of 16 pixels, as in the article, its variety stands still at a fifth of the real pictures' for 160 iterations and
@@ -19,6 +18,8 @@ LASTS = 1000
 FEW_PICTURES = 1000  # so few are soon learnt by heart: a run on fewer is told what helps at its start
 VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (docs/few_pictures.md)
 VARIETY_WANTED = 0.5  # of the real pictures' own
+
+REAL_RUN = 'real_pictures'  # in TensorBoard, beside the run: what pictures as good as real ones would give
 
 MEANINGS = {
     'Discriminator_Loss': 'How wrong the discriminator was about the batch, real and generated pictures added up. '
@@ -36,25 +37,30 @@ MEANINGS = {
               'with D_of_G_of_z at 0, it teaches the generator nothing.',
     'D_of_G_of_z': 'How probable the discriminator finds it that a generated picture is real, on average over the '
                    'batch. At 0, with D_of_x at 1, it teaches the generator nothing.',
-    'Measures/Copying': 'The median distance from a generated picture to the real one most like it: 1 is as far as '
-                        'real pictures are from each other, 0 is a copy.',
-    'Measures/Copies': 'The share of the generated pictures that are so near to a real one that they pass for copies.',
-    'Measures/Sliced_Wasserstein': 'How far the generated pictures are from the real ones, fine and coarse patches '
-                                   'together: lower is better.',
-    'Measures/Diversity_Generated': 'How far two generated pictures are apart on average, in grey levels. Far below '
-                                    'Diversity_Real, the generator makes few kinds of picture.',
-    'Measures/Diversity_Real': 'How far two real pictures are apart on average, in grey levels.',
+    'Quality/Distance': 'How far the generated pictures are from the real ones, in thousandths of the distance of two '
+                        'real pictures: lower is better, 0 cannot be told from real. Pictures as good as real ones '
+                        f'stay below the curve of the run {REAL_RUN}.',
+    'Quality/Standard_Error': 'How far Quality/Distance is off, give or take, by the luck of which pictures were '
+                              'generated: two values nearer than twice that may be the same.',
+    'Quality/Diversity': 'How far two pictures are apart on average, in grey levels. Far below the curve of the run '
+                         f'{REAL_RUN}, the generator makes few kinds of picture.',
+    'Quality/Copying': 'The median distance from a generated picture to the real one most like it: 1 is as far as a '
+                       'picture of its own is, 0 is a copy.',
+    'Quality/Copies': 'The share of the generated pictures that are so near to a real one that they pass for copies.',
+    'Distance_By/Energy': 'Quality/Distance by the strength of edges alone, of each size, direction and colour: sees '
+                          'wrong colours and blur.',
+    'Distance_By/Spread': 'Quality/Distance by how unevenly edges lie over a picture alone: sees noise, checkerboards, '
+                          'blur, and texture where objects should be.',
+    'Distance_By/Orient': 'Quality/Distance by which edges come together alone: sees few kinds of picture.',
+    'Distance_By/Scale': 'Quality/Distance by which coarse edges come with fine ones alone: sees few kinds of picture, '
+                         'and pictures in pieces.',
+    'Distance_By/Second': 'Quality/Distance by how edges swell and fade along their way alone: sees noise, '
+                          'checkerboards, blur, bent and broken outlines.',
+    'Distance_By/Thumb': 'Quality/Distance by tiny thumbnails alone: sees colour, light, and what lies where.',
     'Generated_Images': 'What the generator makes of the same z as it learns.',
     'Nearest_Pictures': 'Generated pictures, each over the real one that is most like it, the most alike pair first.',
     'Advice': 'What a lasting pattern in the curves means, and what to change.',
 }
-
-
-def meaning(tag):
-    """What TensorBoard shows under a tag, in a sentence or two for its hover help."""
-    if patches := re.fullmatch(r'Measures/Sliced_Wasserstein_(\d+)', tag):
-        return f'Measures/Sliced_Wasserstein of the pictures at {patches[1]} pixels alone: lower is better.'
-    return MEANINGS[tag]
 
 
 def missing_remedies(settings, count, begun):
@@ -105,13 +111,15 @@ class Adviser:
             f'For {WINDOW} iterations the discriminator gave the right answer a probability of {mean:.0%}: it knows '
             f'the pictures by heart, and the generator learns little from it. To change that, {self._remedy}.')
 
-    def watch_measures(self, iteration, measures, has_best):
-        """Look at one measurement.
+    def watch_measures(self, iteration, measures, expected, best):
+        """Look at one measurement for what lasts: copies, sameness.
 
         Args:
           iteration: when it was made.
-          measures: dict with "Copies", "Diversity_Generated" and "Diversity_Real".
-          has_best: whether a best checkpoint, which copies less, is kept.
+          measures: dict, of `metrics.measure`.
+          expected: dict, what pictures as good as real ones would have.
+          best: the best checkpoint, which copies less, and the command that makes roses with it, in words; '' where
+            there is none.
         Returns:
           list of sentences, mostly empty.
         """
@@ -120,21 +128,39 @@ class Adviser:
             self._measures.popleft()  # the first one left is the last that is old enough, if any is
         begun, _ = self._measures[0]
         lasts = begun <= iteration - LASTS
-        copies = [each['Copies'] for _, each in self._measures]
-        varieties = [each['Diversity_Generated'] / max(each['Diversity_Real'], 1e-6) for _, each in self._measures]
+        copies = [each['Quality/Copies'] for _, each in self._measures]
+        real = max(expected['Quality/Diversity'], 1e-6)
+        varieties = [each['Quality/Diversity'] / real for _, each in self._measures]
         copying = lasts and min(copies) > COPIES_ALLOWED and copies[-1] >= copies[0]
         alike = lasts and max(varieties) < VARIETY_WANTED and varieties[-1] <= varieties[0]
         return self._rule(
             'copying', copying, copies[-1] <= COPIES_ALLOWED,
             f'{copies[-1]:.0%} of the generated pictures are near copies of real ones, and no longer fewer: '
-            'training longer will not make new ones. '
-            + ("Stop here and take CHECKPOINT = 'best'; or train anew and " if has_best else 'Train anew and ')
-            + f'{self._remedy}.'
+            f'training longer will not make new ones. Train anew and {self._remedy}'
+            + (f'; or stop here and make roses with the best checkpoint, {best}' if best else '.')
         ) + self._rule(
             'variety', alike, varieties[-1] >= VARIETY_WANTED,
             f'The generated pictures are only {varieties[-1]:.0%} as varied as the real ones, and not more varied than '
             f'at iteration {begun}: the generator makes few kinds of picture, whatever z is. '
             f'Train anew with a lower LEARNING_RATE, or {self._remedy}.')
+
+    def watch_plateau(self, lasts, since, measures, expected, best):
+        """Say that nothing has got better for long.
+
+        Args:
+          lasts: whether it is so.
+          since: the iteration that was better for certain last.
+          measures, expected, best: as in `watch_measures`.
+        Returns:
+          list of sentences, mostly empty.
+        """
+        return self._rule(
+            'plateau', lasts, not lasts,
+            f'Since iteration {since} the generated pictures have come no nearer to the real ones, by more than chance '
+            f'(Quality/Distance {measures["Quality/Distance"]:.0f} ± {measures["Quality/Standard_Error"]:.0f}; real '
+            f'pictures: below {expected["Quality/Distance"]:.0f}). Training longer will hardly make them better. '
+            + (f'Make roses with the best checkpoint, {best}' if best else
+               'No checkpoint is kept as the best, since all that were measured copy too much.'))
 
     def _rule(self, name, holds, gone, sentence):
         if gone:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gans_n_roses.pictures.images import pairs
-from gans_n_roses.quality.metrics import nearest
+from gans_n_roses.quality.copying import nearest
 
 COPY_SHEET = 48  # generated pictures on a sheet
 
@@ -18,8 +18,8 @@ def beside_nearest(real, pictures, fakes):
     Returns:
       uint8 [height, width, 3].
     """
-    rows, ratios = nearest(real, fakes)
-    found = np.stack([pictures[row] if row < len(pictures) else pictures[row - len(pictures), :, ::-1]
-                      for row in rows])
-    order = np.argsort(ratios)
-    return pairs(fakes[order], found[order])
+    found = nearest(real.thumbs, fakes)
+    order = np.argsort(found.ratios)
+    like = pictures[real.compared[found.rows]]
+    like[found.mirrored] = like[found.mirrored, :, ::-1]
+    return pairs(fakes[order], like[order])

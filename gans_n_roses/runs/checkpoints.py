@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.machine.files import inside, put_in_place, write_file
 from gans_n_roses.runs.folders import checkpoint_iterations, checkpoint_names
-from gans_n_roses.runs.state import GRID_Z, RNG, SCORE, RunState, pack, read_score, read_state
+from gans_n_roses.runs.state import BETTER, GRID_Z, RNG, SCORE, RunState, pack, read_score, read_state
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
@@ -30,7 +30,7 @@ class Checkpoint(NamedTuple):
     path: Path  # Saved_Models/train-6
     values: dict  # name of a variable → array of finite numbers
     state: RunState | None  # None: it was saved by the article's code, or by a run that cannot go on
-    score: float  # of a best one, the lower the better; infinite where nothing was measured
+    score: float  # of a best one, the lower the better; infinite where nothing was measured, or by an older measure
 
     @property
     def iteration(self):
@@ -44,6 +44,7 @@ class SaveOps(NamedTuple):
     prefix: tf.Tensor
     rng: tf.Tensor
     grid_z: tf.Tensor
+    better: tf.Tensor
     score: tf.Tensor
     save: tf.Operation
     finite: tf.Tensor  # False where a variable holds a value that is not finite
@@ -56,13 +57,14 @@ def build_save():
         prefix = tf.placeholder(tf.string, [])
         rng = tf.placeholder(tf.string, [])
         grid_z = tf.placeholder(tf.float32, [None, None])
+        better = tf.placeholder(tf.float64, [3])
         score = tf.placeholder(tf.float32, [])
-        names = [variable.op.name for variable in variables] + [RNG, GRID_Z, SCORE]
+        names = [variable.op.name for variable in variables] + [RNG, GRID_Z, BETTER, SCORE]
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[''] * len(names),
-                                 tensors=[*variables, rng, grid_z, score])
+                                 tensors=[*variables, rng, grid_z, better, score])
         sums = [tf.reduce_sum(variable) for variable in variables if variable.dtype.base_dtype == tf.float32]
         finite = tf.reduce_all(tf.is_finite(tf.stack(sums)))
-    return SaveOps(prefix, rng, grid_z, score, save, finite)
+    return SaveOps(prefix, rng, grid_z, better, score, save, finite)
 
 
 def save_checkpoint(session, ops, folder, iteration, state, kept):
@@ -99,7 +101,7 @@ def _save(session, ops, folder, kind, iteration, state, score, delete_others):
     try:
         aside.mkdir(exist_ok=True)
         session.run(ops.save, {ops.prefix: os.fsencode(aside / name), ops.rng: pack(state.rng),
-                               ops.grid_z: state.grid_z, ops.score: score})
+                               ops.grid_z: state.grid_z, ops.better: state.better, ops.score: score})
         for suffix in (DATA, INDEX):
             put_in_place(aside / (name + suffix), folder / (name + suffix))
         delete_others()

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-RNG, GRID_Z, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/score'  # names in a checkpoint
+# Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
+RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
+NOT_YET = (0, np.inf, 0)  # nothing was measured, and so nothing was better
 MT19937_KEYS = 624
 
 
@@ -15,6 +17,7 @@ class RunState(NamedTuple):
 
     rng: np.random.RandomState  # draws batches and z
     grid_z: np.ndarray  # float32 [n, z_dim], the z of the sample grids
+    better: np.ndarray  # float64 [3]: iteration, distance and error of what was measured better for certain last
 
 
 def pack(rng):
@@ -33,13 +36,15 @@ def read_state(values):
     Raises:
       ValueError: a value is no state of a run.
     """
-    return RunState(_unpack(values[RNG]), _checked_z(values[GRID_Z])) if {RNG, GRID_Z} <= values.keys() else None
+    if not {RNG, GRID_Z} <= values.keys():
+        return None
+    return RunState(_unpack(values[RNG]), _checked_z(values[GRID_Z]), _checked(values.get(BETTER, np.array(NOT_YET))))
 
 
 def read_score(values):
     """The score of a best checkpoint, the lower the better: infinite where there is none. Raises as `read_state`."""
     score = values.get(SCORE, np.float32(np.inf))
-    if not (score.dtype == np.float32 and score.shape == () and score >= 0):
+    if not (score.dtype == np.float32 and score.shape == () and score > -np.inf):
         raise ValueError(f'{SCORE} is no distance')
     return float(score)
 
@@ -64,3 +69,10 @@ def _checked_z(z):
     if not (z.dtype == np.float32 and z.ndim == 2 and np.all(np.abs(z) <= 1)):
         raise ValueError(f'{GRID_Z} is not made of z')
     return z
+
+
+def _checked(better):
+    if not (better.dtype == np.float64 and better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf
+            and 0 <= better[2] < np.inf):
+        raise ValueError(f'{BETTER} is no measurement')
+    return better

@@ -109,7 +109,7 @@ def make_measures(saved, seed, settings, run):
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
     print(f'Measured beside the {len(pictures)} pictures in {path}:')
     for name, value in measure(real, np.concatenate(roses)).items():
-        print(f'  {name:<24}{value:8.2f}')
+        print(f'  {name:<24}{value:8.2f}' + (f'   (real: {real.expected[name]:.2f})' if name in real.expected else ''))
     shown = [_rose(saved, rose_seed) for rose_seed in _seeds(seed, min(settings.n_samples, COPY_SHEET))]
     sheet = beside_nearest(real, pictures, np.stack(shown))
     with claim_file(run.generated_images / f'Trained_model_nearest_{_now()}.png') as target:

@@ -100,5 +100,11 @@ def what_to_load(run, origin):
     return '\n'.join(lines)
 
 
+def best_to_load(run, origin):
+    """The name of a run's best checkpoint, and the command that makes roses with it."""
+    best = checkpoint_iterations(run.saved_models, 'best')[-1]
+    return f'best-{best}: {origin.command("LOAD=True", f"RUN={run.path}", "CHECKPOINT=best")}'
+
+
 def _load(which, checkpoint, roses):
     return f'{which:<13}{checkpoint}', f'{"":<13}Make roses with it: {roses}'

@@ -118,20 +118,26 @@ def _loop(training, state, start, monitor, measurements, stop):
         measurements.watch(iteration, scalars)
 
         stopped = stop.requested
-        if due(iteration, settings.scalars_every, last):
-            monitor.scalars(iteration, scalars)
-        if due(iteration, grid_cadence(settings, iteration), last):
-            show_grid(iteration)
         try:
             if due(iteration, settings.measure_every, last):
-                measurements.take(iteration, state)
+                no_better = measurements.take(iteration, state)
+                last = iteration if no_better and settings.stop_when else last
+            if due(iteration, settings.scalars_every, last):
+                monitor.scalars(iteration, scalars)
+            if due(iteration, grid_cadence(settings, iteration), last):
+                show_grid(iteration)
         finally:  # the checkpoint comes last, since what a kill cuts off is done again; and it comes in any case
             # The first, too: a disk that has no room is told at once, and no crash leaves a run that cannot go on.
             if due(iteration, settings.checkpoint_every, last) or iteration == 1 or stopped:
                 save_checkpoint(session, save_ops, run.saved_models, iteration, state, settings.checkpoints_kept)
-        if stopped and iteration < last:
-            go_on = how_to_go_on(run.saved_models, settings.origin)
-            raise Interrupted(f'Stopped at iteration {iteration}. {go_on}', stopped)
+        if iteration == last or stopped:
+            break
+    if last < settings.n_iterations:
+        monitor.say(f'STOP_WHEN is {settings.stop_when!r}, so the run ends at iteration {iteration}. '
+                    + how_to_go_on(run.saved_models, settings.origin, 'STOP_WHEN='))
+    elif iteration < last:
+        raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models, settings.origin)}',
+                          stopped)
 
 
 def due(iteration, every, last):

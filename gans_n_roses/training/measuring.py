@@ -5,9 +5,11 @@ import numpy as np
 from gans_n_roses.networks.noise import fixed_batches
 from gans_n_roses.pictures.images import to_uint8
 from gans_n_roses.quality.advice import COPIES_ALLOWED, Adviser
-from gans_n_roses.quality.metrics import describe_real, measure
+from gans_n_roses.quality.metrics import SCORE, describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
+from gans_n_roses.quality.plateau import no_better
 from gans_n_roses.runs.checkpoints import save_best
+from gans_n_roses.training.introduction import best_to_load
 
 
 class Measurements:
@@ -35,22 +37,29 @@ class Measurements:
 
         Args:
           iteration: how many iterations were made.
-          state: RunState.
+          state: RunState; what was better last moves on.
+        Returns:
+          bool: whether nothing has got better for long.
         Raises:
           RunFailed: the best checkpoint cannot be saved.
         """
-        session, gan, pictures, _, run, save_ops = self._training
+        session, gan, pictures, settings, run, save_ops = self._training
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
             self._real = describe_real(pictures)
         grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))
-        measures = measure(self._real, np.concatenate([grid, *others]))
-        self._monitor.scalars(iteration, {f'Measures/{name}': value for name, value in measures.items()})
+        measures, expected = measure(self._real, np.concatenate([grid, *others])), self._real.expected
+        self._monitor.scalars(iteration, measures)
+        self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
-        score = measures['Sliced_Wasserstein']
-        if score < self._best and measures['Copies'] <= COPIES_ALLOWED:
-            save_best(session, save_ops, run.saved_models, iteration, state, score)
-            self._best = score
-        self._advise(iteration, self._adviser.watch_measures(iteration, measures, np.isfinite(self._best)))
+        lasts = no_better(state.better, iteration, measures[SCORE], measures['Quality/Standard_Error'])
+        if measures[SCORE] < self._best and measures['Quality/Copies'] <= COPIES_ALLOWED:
+            save_best(session, save_ops, run.saved_models, iteration, state, measures[SCORE])
+            self._best = measures[SCORE]
+        best = best_to_load(run, settings.origin) if np.isfinite(self._best) else ''
+        self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, best))
+        self._advise(iteration, self._adviser.watch_plateau(lasts, int(state.better[0]), measures, expected,
+                                                            best))
+        return lasts
 
     def _advise(self, iteration, sentences):
         for sentence in sentences:

@@ -1,9 +1,7 @@
 """What the user sees of a run: the progress bar, TensorBoard, sample grids."""
 
 import io
-import os
 import re
-import socket
 import time
 
 import numpy as np
@@ -14,7 +12,8 @@ from tqdm import tqdm
 
 from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.pictures.images import merge, png, save_gif, save_image, to_uint8
-from gans_n_roses.quality.advice import meaning
+from gans_n_roses.quality.advice import REAL_RUN
+from gans_n_roses.training.events import Events
 
 GIF_FRAMES = 100
 NEAREST = 'nearest'  # subfolder of Generated_Images
@@ -38,17 +37,16 @@ class Monitor:
         self._total = total
         self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
         self._line_before = None  # (time, iteration) of the last line
-        self._described = set()  # tags
-        self._events = None
-        self._attempt('TensorBoard events', lambda: self._open_events(run.tensorboard, start))
+        self._events = Events(run.tensorboard, start)
+        self._real = Events(run.tensorboard / REAL_RUN, start)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._bar.close()
-        if self._events:
-            self._attempt('TensorBoard events', self._events.close)
+        for events in (self._events, self._real):
+            self._attempt('TensorBoard events', events.close)
 
     def say(self, text):
         """Print a line without breaking the progress bar."""
@@ -77,12 +75,16 @@ class Monitor:
         """Record the graph, and the settings as hparams, by which TensorBoard compares runs."""
         # hparams_pb gives TensorBoard's own Summary class: the bytes are the same, the Python types are not.
         summary = hparams_pb(hyperparameters, trial_id=self._run.path.name).SerializeToString()
-        self._record(tf.Event(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString()))
-        self._record(tf.Event(summary=tf.Summary.FromString(summary)))
+        self._record(lambda: self._events.event(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString()))
+        self._record(lambda: self._events.event(summary=tf.Summary.FromString(summary)))
 
     def scalars(self, iteration, values):
         """Record name → float."""
-        self._summary(iteration, [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        self._record(lambda: self._events.scalars(iteration, values))
+
+    def expected(self, iteration, values):
+        """Record what pictures as good as real ones would have, as a second curve in the charts of `scalars`."""
+        self._record(lambda: self._real.scalars(iteration, values))
 
     def grid(self, iteration, images):
         """Save a sample grid and show it in TensorBoard.
@@ -95,7 +97,7 @@ class Monitor:
         content = png(picture)
         path = grid_path(self._run, iteration)
         self._attempt('pictures', lambda: write_file(path, content))
-        self._image(iteration, 'Generated_Images', picture.shape, content)
+        self._record(lambda: self._events.image(iteration, 'Generated_Images', picture.shape, content))
 
     def nearest(self, iteration, picture):
         """Save a sheet of generated pictures over the real ones nearest to them, uint8 [height, width, 3]."""
@@ -104,7 +106,7 @@ class Monitor:
             folder.mkdir(exist_ok=True)
             save_image(folder / f'{iteration:07d}.png', picture)
         self._attempt('pictures', write)
-        self._image(iteration, 'Nearest_Pictures', picture.shape, png(picture))
+        self._record(lambda: self._events.image(iteration, 'Nearest_Pictures', picture.shape, png(picture)))
 
     def advise(self, iteration, sentence):
         """Say what a lasting pattern means, here and in TensorBoard's text tab."""
@@ -113,9 +115,7 @@ class Monitor:
 
     def text(self, iteration, sentence):
         """Record a sentence for TensorBoard's text tab."""
-        plugin = tf.SummaryMetadata(plugin_data=tf.SummaryMetadata.PluginData(plugin_name='text'))
-        self._summary(iteration, [tf.Summary.Value(tag='Advice', metadata=plugin,
-                                                   tensor=tf.make_tensor_proto(sentence, tf.string))])
+        self._record(lambda: self._events.text(iteration, 'Advice', sentence))
 
     def real_images(self, pictures):
         """Save a sheet of what the network is shown, evenly taken from the data set, uint8 [n, size, size, 3]."""
@@ -127,38 +127,8 @@ class Monitor:
         """Save training.gif."""
         self._attempt('pictures', lambda: save_animation(self._run))
 
-    def _open_events(self, folder, start):
-        # TensorBoard reads a folder's files by name, which begins with the time, and drops the steps of one that are
-        # later than the start of the next: so a resumed run's name comes last, also where the clock was set back.
-        times = (re.match(r'events\.out\.tfevents\.(\d{1,12})', path.name) for path in folder.iterdir())
-        now = max([time.time(), *(int(match[1]) + 1 for match in times if match)])
-        path = folder / f'events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}'
-        # Written by hand, since tf.summary.FileWriter reports a full disk in another thread, or not at all.
-        self._events = tf.io.TFRecordWriter(os.fsencode(path))
-        self._events.write(tf.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
-        # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
-        first = start + 1 if start else 0
-        self._record(tf.Event(session_log=tf.SessionLog(status=tf.SessionLog.START), step=first))
-
-    def _image(self, iteration, tag, shape, content):
-        image = tf.Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=content)
-        self._summary(iteration, [tf.Summary.Value(tag=tag, image=image)])
-
-    def _summary(self, iteration, values):
-        for value in values:
-            if value.tag not in self._described:  # once is enough: TensorBoard keeps what it first hears of a tag
-                value.metadata.summary_description = meaning(value.tag)
-                self._described.add(value.tag)
-        self._record(tf.Event(step=iteration, summary=tf.Summary(value=values)))
-
-    def _record(self, event):
-        event.wall_time = time.time()
-
-        def write():
-            self._events.write(event.SerializeToString())
-            self._events.flush()
-        if self._events:
-            self._attempt('TensorBoard events', write)
+    def _record(self, write):
+        self._attempt('TensorBoard events', write)
 
     def _attempt(self, what, write):
         try:

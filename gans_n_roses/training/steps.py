@@ -13,7 +13,7 @@ from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.pictures.folder import next_batch
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
-from gans_n_roses.runs.state import RunState
+from gans_n_roses.runs.state import NOT_YET, RunState
 from gans_n_roses.settings import Settings
 
 
@@ -37,7 +37,7 @@ def begin(settings):
       RunState.
     """
     rng = np.random.RandomState(settings.seed)
-    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
+    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim), np.array(NOT_YET, np.float64))
 
 
 def steps(training, state, start=0):

@@ -25,6 +25,7 @@ LONG_WITH_R1 = (
 # 67 roses as in the article, at 16 pixels, every 40th. It is a run that learns.
 VARIETY_OF_A_START = (
     12, 12, 14, 13, 29, 40, 50, 54, 57, 57, 57, 63, 64, 65, 65, 64, 65, 65, 63, 63, 61, 60, 60, 62, 61)
+EXPECTED = {'Quality/Distance': 12.3, 'Quality/Diversity': 64}
 OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0, ema_decay=0)
 ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1, ema_decay=0.999)
 
@@ -46,7 +47,7 @@ def told_while_training(series, settings=OFF, every=10, count=67):
 def told_of_measures(copies, diversity, settings=OFF, every=1000):
     adviser = Adviser(settings, 67)
     return [[sentence for sentence in adviser.watch_measures(
-        every * (k + 1), {'Copies': c, 'Diversity_Generated': d, 'Diversity_Real': 64}, True)]
+        every * (k + 1), {'Quality/Copies': c, 'Quality/Diversity': d}, EXPECTED, 'best-9: make it')]
         for k, (c, d) in enumerate(zip(copies, diversity, strict=True))]
 
 
@@ -88,10 +89,10 @@ def test_only_what_is_off_is_named():
 
 def test_no_best_checkpoint_is_named_where_there_is_none():
     adviser = Adviser(OFF, 67)
-    measures = {'Copies': 0.5, 'Diversity_Generated': 60, 'Diversity_Real': 64}
-    assert adviser.watch_measures(1000, measures, False) == []
-    [sentence] = adviser.watch_measures(2000, measures, False)
-    assert 'CHECKPOINT' not in sentence and 'Train anew and switch on MIRROR' in sentence
+    measures = {'Quality/Copies': 0.5, 'Quality/Diversity': 60}
+    assert adviser.watch_measures(1000, measures, EXPECTED, '') == []
+    [sentence] = adviser.watch_measures(2000, measures, EXPECTED, '')
+    assert 'best' not in sentence and 'Train anew and switch on MIRROR' in sentence
 
 
 def test_nobody_is_told_to_switch_on_what_is_on():
@@ -106,7 +107,7 @@ def test_nobody_is_told_to_switch_on_what_is_on():
 def test_copies_are_told_when_they_last(copies, told):
     lines = told_of_measures(copies, [60] * 4)
     assert [k for k, sentences in enumerate(lines) if sentences] == told
-    assert all("CHECKPOINT = 'best'" in sentence and f'{copies[k]:.0%}' in sentence
+    assert all('the best checkpoint, best-9: make it' in sentence and f'{copies[k]:.0%}' in sentence
                for k, sentences in enumerate(lines) for sentence in sentences)
     assert COPIES_ALLOWED == 0.1
 
@@ -118,6 +119,20 @@ def test_collapse_is_told_when_it_lasts(diversity, told):
     lines = told_of_measures([0] * 4, diversity)
     assert [k for k, sentences in enumerate(lines) if sentences] == told
     assert all('as varied as the real ones' in sentence for sentences in lines for sentence in sentences)
+
+
+def test_a_plateau_is_told_once_with_its_figures_and_what_to_load():
+    adviser = Adviser(OFF, 67)
+    measures = {'Quality/Distance': 19.4, 'Quality/Standard_Error': 4.7}
+
+    def told(lasts, best='best-9: make it'):
+        return adviser.watch_plateau(lasts, 9000, measures, EXPECTED, best)
+    assert told(False) == []
+    [sentence] = told(True)
+    assert 'Since iteration 9000' in sentence and '19 ± 5; real pictures: below 12' in sentence
+    assert sentence.endswith('Make roses with the best checkpoint, best-9: make it')
+    assert told(True) == told(False) == []
+    assert 'all that were measured copy too much' in told(True, '')[0]
 
 
 @pytest.mark.parametrize('every', [1, 2, 3])

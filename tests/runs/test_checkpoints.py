@@ -16,6 +16,7 @@ from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.runs import checkpoints
 from gans_n_roses.runs.checkpoints import best_score, read_newest, set_aside_later
 from gans_n_roses.runs.folders import checkpoint_names, find_run, make_run_folder
+from gans_n_roses.runs.state import NOT_YET, SCORE
 from gans_n_roses.sampling.saved_generator import open_generator
 
 DATA = '.data-00000-of-00001'
@@ -29,12 +30,13 @@ def packed(**changes):
 
 
 WHOLE = {'g_h1/w': np.float32([1, 2]), 'global_step': np.int64(1), 'run_state/rng': packed(),
-         'run_state/grid_z': np.zeros([4, 4], np.float32), 'run_state/score': np.float32(np.inf)}
+         'run_state/grid_z': np.zeros([4, 4], np.float32), 'run_state/better': np.array(NOT_YET),
+         SCORE: np.float32(np.inf)}
 
 
-def write(folder, name, **changes):
+def write(folder, name, whole=WHOLE, **changes):
     """Write a checkpoint by TensorFlow's own op; changes: "a/b" is a__b."""
-    values = {**WHOLE, **{key.replace('__', '/'): value for key, value in changes.items()}}
+    values = {**whole, **{key.replace('__', '/'): value for key, value in changes.items()}}
     with tf.Graph().as_default(), tf.Session() as session:
         session.run(tf.raw_ops.SaveV2(prefix=os.fsencode(folder / name), tensor_names=list(values),
                                       shape_and_slices=[''] * len(values),
@@ -64,9 +66,19 @@ def test_checkpoint_is_read_by_the_exact_name_of_its_folder(tmp_path, name):
     assert checkpoint.state.rng.randint(2**31) == np.random.RandomState(1).randint(2**31)
 
 
+def test_a_best_checkpoint_of_an_older_measure_is_read_and_its_score_is_not_compared(tmp_path):
+    """Up to version 1.0.0 the score was the sliced Wasserstein distance, and nothing was said of what was better."""
+    older = {name: value for name, value in WHOLE.items() if name not in ('run_state/better', SCORE)}
+    write(tmp_path, 'best-3', {**older, 'run_state/score': np.float32(31)})
+    checkpoint = read_newest(tmp_path, 'best')
+    assert checkpoint.score == best_score(tmp_path) == np.inf
+    assert checkpoint.state.better.tolist() == list(NOT_YET)
+    assert checkpoint.values.keys() == {'g_h1/w', 'global_step'}
+
+
 def test_newest_of_either_kind_is_read_and_what_is_torn_is_set_aside(tmp_path):
     for name in ('train-1', 'train-5', 'best-6', 'train-6', 'best-9', 'train-10'):
-        write(tmp_path, name, run_state__score=np.float32(3))
+        write(tmp_path, name, run_state__quality_distance=np.float32(3))
     assert newest(tmp_path) == ('train-10', [])
     for name in ('train-6', 'best-9', 'train-10'):
         os.truncate(tmp_path / f'{name}{DATA}', 9)
@@ -95,7 +107,10 @@ def test_newest_of_either_kind_is_read_and_what_is_torn_is_set_aside(tmp_path):
     *(('run_state/grid_z', value) for value in (
         np.zeros([4], np.float32), np.float32(0), np.zeros([4, 4]), b'z', np.full([4, 4], 2, np.float32),
         np.full([4, 4], np.nan, np.float32))),
-    *(('run_state/score', value) for value in (np.float32(np.nan), np.float32(-1), b'1', np.zeros([2], np.float32))),
+    *(('run_state/quality_distance', value) for value in (
+        np.float32(np.nan), np.float32(-np.inf), b'1', np.zeros([2], np.float32))),
+    *(('run_state/better', value) for value in (
+        np.zeros([3], np.float32), np.zeros([2]), np.array([-1, 3, 1.]), np.array([1, np.nan, 1]), b'1')),
     *(('g_h1/w', value) for value in (b'text', [b'text', b'more'], np.float32([1, np.nan]), np.float32([np.inf, 1]),
                                       np.array([True]), np.complex64([1]))),
 ], ids=lambda value: value if isinstance(value, str) else '')

@@ -230,6 +230,6 @@ def test_measures_are_printed_and_the_nearest_pictures_shown(trained, capsys):
     settings, _ = trained
     [sheet] = sample(dataclasses.replace(settings, sample_as='measures', n_samples=4))
     shown = capsys.readouterr().out
-    for name in ('Copying', 'Copies', 'Sliced_Wasserstein_16', 'Diversity_Generated', '6 pictures'):
+    for name in ('Quality/Distance', 'real: ', 'Quality/Copies', 'Distance_By/Thumb', '6 pictures'):
         assert name in shown
     assert Image.open(sheet).size == (2 * 16, 2 * 32)

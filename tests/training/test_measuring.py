@@ -1,5 +1,6 @@
 """What is kept and told of a run's measures."""
 
+import dataclasses
 import json
 import sys
 from types import SimpleNamespace
@@ -10,11 +11,11 @@ import tensorflow.compat.v1 as tf
 from conftest import REPO
 from launching import only_run
 
-from gans_n_roses.quality.metrics import describe_real
+from gans_n_roses.quality.metrics import SCORE, describe_real
 from gans_n_roses.quality.nearest import beside_nearest
 from gans_n_roses.runs.checkpoints import best_score, build_save, set_aside_later
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
-from gans_n_roses.runs.state import RunState
+from gans_n_roses.runs.state import NOT_YET, RunState
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.steps import Training
@@ -27,9 +28,11 @@ def measured(tmp_path, make_settings, monkeypatch):
         run = RunFolder(tmp_path)
         run.path.joinpath('Saved_Models').mkdir(exist_ok=True)
         told = iter(figures)
-        monkeypatch.setattr('gans_n_roses.training.measuring.measure', lambda real, fakes: dict(
-            zip(('Sliced_Wasserstein', 'Copies'), next(told), strict=True), Diversity_Generated=1, Diversity_Real=1))
-        monitor = SimpleNamespace(scalars=lambda *_: None, nearest=lambda *_: None, advise=lambda *_: None)
+        monkeypatch.setattr('gans_n_roses.training.measuring.measure', lambda real, fakes: {
+            **dict(zip((SCORE, 'Quality/Copies'), next(told), strict=True)), 'Quality/Diversity': 99,
+            'Quality/Standard_Error': 1})
+        monitor = SimpleNamespace(scalars=lambda *_: None, expected=lambda *_: None, nearest=lambda *_: None,
+                                  advise=lambda *_: None)
         pictures = np.random.RandomState(0).randint(0, 256, [5, 16, 16, 3]).astype(np.uint8)
         with tf.Graph().as_default(), tf.Session() as session:
             tf.get_variable('w', [2])
@@ -38,7 +41,7 @@ def measured(tmp_path, make_settings, monkeypatch):
             training = Training(session, gan, pictures, make_settings(z_dim=4), run, build_save())
             session.run(tf.global_variables_initializer())
             measurements = Measurements(training, monitor, best_score(run.saved_models) if best is None else best)
-            state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32))
+            state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32), np.array(NOT_YET))
             best = []
             for k in range(len(figures)):
                 measurements.take(start + k, state)
@@ -121,3 +124,34 @@ def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, mak
                         z_dim=4, n_iterations=1, seed=1))
     words = 'PRECISION=float32 MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout'
     assert f'What helps: {sys.executable} {REPO / "main.py"} {words}\n' in capsys.readouterr().out
+
+
+@pytest.fixture
+def soon_no_better(monkeypatch, pictures_folder, make_settings, tmp_path):
+    """Settings of a run whose first measurement, at iteration 2, stays the best: by iteration 6 it is long enough."""
+    monkeypatch.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
+    monkeypatch.setattr('gans_n_roses.quality.plateau.SURE', 1e6)
+    return make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
+                         z_dim=4, n_iterations=12, seed=1, measure_every=2, stop_when='no better')
+
+
+def test_a_run_that_gets_no_better_is_told_and_goes_on(soon_no_better, capsys):
+    run = train(dataclasses.replace(soon_no_better, stop_when=''))
+    assert capsys.readouterr().out.count('Since iteration 2 the generated pictures have come no nearer') == 1
+    assert checkpoint_iterations(run.saved_models)[-1] == 12
+
+
+def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_no_better, capsys):
+    run = train(soon_no_better)
+    said = capsys.readouterr().out
+    assert "STOP_WHEN is 'no better', so the run ends at iteration 6." in said
+    assert f'RESUME=True RUN={run.path} STOP_WHEN=`' in said and 'Done' in said
+    assert checkpoint_iterations(run.saved_models)[-1] == 6
+    assert (run.generated_images / '0000006.png').exists() and (run.generated_images / 'training.gif').exists()
+
+
+def test_an_interrupted_run_ends_where_it_would_have(soon_no_better):
+    run = train(dataclasses.replace(soon_no_better, n_iterations=4))
+    asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
+    train(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
+    assert checkpoint_iterations(run.saved_models)[-1] == 6
