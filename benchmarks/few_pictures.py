@@ -26,7 +26,7 @@ SETTINGS = {
     'all': ['MIRROR=True', 'AUGMENT=color,translation,cutout', 'EMA_DECAY=0.999'],
     'r1': ['MIRROR=True', 'R1_GAMMA=1', 'EMA_DECAY=0.999'],
 }
-COLUMNS = ('Sliced_Wasserstein', 'Sliced_Wasserstein_64', 'Sliced_Wasserstein_16', 'Copying', 'Copies')
+COLUMNS = {'Quality/Distance': 0, 'Quality/Standard_Error': 1, 'Quality/Copying': 2, 'Quality/Copies': 2}  # digits
 
 
 def main():
@@ -87,30 +87,31 @@ def measure_all(name, folder, cells, arguments):
 
 
 def measure_checkpoint(prefix, real):
-    """Measure a checkpoint, or read what was measured before; returns dict of name → float."""
+    """Measure a checkpoint, or read what was measured before; returns dict of name → float, "Variety" among them."""
     import numpy as np
 
     from gans_n_roses.networks.noise import fixed_batches
     from gans_n_roses.quality.metrics import measure
     from gans_n_roses.runs.checkpoints import read_checkpoint
     from gans_n_roses.sampling.saved_generator import open_generator
-    kept = prefix.with_name(f'{prefix.name}-measures.json')
+    kept = prefix.with_name(f'{prefix.name}-quality.json')
     if not kept.exists():
         with open_generator(read_checkpoint(prefix).values, prefix) as saved:
             roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
-        write_file(kept, json.dumps(measure(real, np.concatenate(roses))).encode())
+        found = measure(real, np.concatenate(roses))
+        found['Variety'] = found['Quality/Diversity'] / real.expected['Quality/Diversity']
+        write_file(kept, json.dumps(found).encode())
     return json.loads(kept.read_text())
 
 
 def print_table(name, found):
     """One Markdown row for each setting and iteration; two seeds as a/b."""
-    heads = [name, 'iterations', *COLUMNS, 'Diversity, of real']
+    heads = [name, 'iterations', *(column.partition('/')[2] for column in COLUMNS), 'Diversity, of real']
     print(f'\n| {" | ".join(heads)} |\n{"|---" * len(heads)}|')
     for (setting, iteration), runs in found.items():
-        cells = ['/'.join(f'{run[column]:.{2 if column.startswith("Cop") else 0}f}' for run in runs)
-                 for column in COLUMNS]
-        diversity = '/'.join(f'{run["Diversity_Generated"] / run["Diversity_Real"]:.2f}' for run in runs)
-        print(f'| {setting} | {iteration} | {" | ".join(cells)} | {diversity} |')
+        cells = ['/'.join(f'{run[column]:.{digits}f}' for run in runs)
+                 for column, digits in {**COLUMNS, 'Variety': 2}.items()]
+        print(f'| {setting} | {iteration} | {" | ".join(cells)} |')
 
 
 if __name__ == '__main__':

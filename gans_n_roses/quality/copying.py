@@ -45,9 +45,9 @@ def thumbnails(pictures, rows):
 
 
 def _thumbs(pictures):
-    found = []
+    found, fine = [], _cells(pictures, max(THUMBS))
     for side in THUMBS:
-        cells = _cells(pictures, side)
+        cells = _cells(fine, side)
         cells = cells - cells.mean((1, 2, 3), keepdims=True)
         cells = cells / np.sqrt(np.square(cells).mean((1, 2, 3), keepdims=True) + CONTRAST**2)
         found.append(cells.reshape(len(pictures), -1) / side)
@@ -119,7 +119,7 @@ def _mirrored(thumbs):
 
 
 def _cells(pictures, side):
-    """uint8 [n, size, size, 3] → float32 [n, side, side, 3], the mean of each cell."""
+    """[n, size, size, 3] → float32 [n, side, side, 3], the mean of each cell."""
     count, cell = len(pictures), pictures.shape[1] // side
     return pictures.reshape(count, side, cell, side, cell, 3).mean((2, 4), dtype=np.float32)
 

@@ -12,7 +12,7 @@ from gans_n_roses.quality.copying import COPY, diversity, nearest, thumbnails
 from gans_n_roses.quality.distance import Reference, describe_reference, distance
 
 SCORE = 'Quality/Distance'  # of what is measured, what the best checkpoint has least of
-MOST_COMPARED = 100_000  # real pictures that copies are looked for among: of more, so many stand for all
+MOST_COMPARED = 30_000  # real pictures that copies are looked for among: of more, so many stand for all
 
 
 class Real(NamedTuple):
