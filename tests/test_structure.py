@@ -16,8 +16,9 @@ FLOORS = ['front door', 'training', 'sampling', 'quality', 'networks', 'runs', '
 GROUND = ['settings', 'origin', 'errors', PACKAGE]
 WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
-        'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
-        'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.decoding', 'pictures.folder',
+        'checks', 'download', 'errors', 'origin', 'settings', 'ship', 'usage', 'quality.advice', 'quality.metrics',
+        'quality.nearest', 'quality.recipe', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped',
+        'runs.weights', 'pictures.decoding', 'pictures.folder',
         'pictures.images', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
 
 
