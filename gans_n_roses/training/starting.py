@@ -12,7 +12,7 @@ from gans_n_roses.networks.graph import AVERAGED_BEFORE
 from gans_n_roses.networks.transfer import fitting, weight_shapes
 from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.folders import find_run
-from gans_n_roses.runs.shipped import SHIPPED, read_shipped
+from gans_n_roses.runs.shipped import SHIPPED, read_shipped, require_shipped
 from gans_n_roses.runs.weights import ITERATIONS, fingerprint, weights_in
 
 
@@ -40,7 +40,7 @@ def first_weights(settings):
     if not settings.start_from:
         return settings, None
     if settings.start_from == SHIPPED:
-        find_run(settings.results_path, settings.dataset_chosen, SHIPPED, 'START_FROM')
+        require_shipped('START_FROM')
         model = read_shipped()
         source, values, mark = model.path, model.values, model.fingerprint
     else:
@@ -54,7 +54,7 @@ def first_weights(settings):
         raise BadInput(f'START_FROM means {source}, which holds no two networks that these could begin from: it is no '
                        'model of this package or the article. Name another, or leave START_FROM out.')
     if not any(name.startswith('g_') for name in shapes.keys() - taken.keys()):
-        taken[AVERAGED_BEFORE] = np.int64(values.get(ITERATIONS, 0))
+        taken[AVERAGED_BEFORE] = np.int64(values.get(ITERATIONS, 0) + values.get(AVERAGED_BEFORE, 0))
     return settings, FirstWeights(str(source), mark, taken, _anew(shapes, taken))
 
 

@@ -36,7 +36,7 @@ def started_from(run):
     return json.loads(run.options.read_text())['started_from']
 
 
-def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, source, tmp_path):
+def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, source, make_settings, tmp_path):
     run, text = begin(launcher, tiny, tmp_path, 1, source.path)
     assert f'\nStarts from  the weights of {source.saved_models / "train-10"}\n' in text
     assert run.path.name.endswith('_started')
@@ -61,6 +61,8 @@ def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, so
     assert options['settings']['START_FROM'] == str(source.path)
     assert started_from(run) == {'weights': str(source.saved_models / 'train-10'), 'anew': [],
                                  'fingerprint': fingerprint(weights_in(before))}
+    _, chained = first_weights(make_settings(start_from=str(run.path), image_size=16, z_dim=4))
+    assert chained.values['averaged_before'] == 11  # a run that began from this one counts both
 
 
 def test_run_in_two_parts_is_the_whole_run_and_needs_its_source_no_longer(launcher, tiny, source, tmp_path):
