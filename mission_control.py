@@ -24,9 +24,11 @@ LEARNING_RATE = 0.0002  # Adam's step size, for both networks
 BETA_1 = 0.5  # Adam's decay of the mean gradient, for both networks
 Z_DIM = 100  # length of z, the noise that a rose is made from
 PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
+START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
 # Few pictures: remedies against learning them by heart, off in the article (docs/few_pictures.md)
+RECIPE = 'article'  # 'auto' switches on what is best for so many pictures; what you switch on yourself stays
 MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
 R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 1, from some 300 pictures on

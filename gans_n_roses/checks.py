@@ -9,7 +9,8 @@ from gans_n_roses.pictures.folder import list_files, require_folder
 from gans_n_roses.runs.folders import find_run
 from gans_n_roses.runs.options import read_options
 from gans_n_roses.runs.resuming import merge_settings
-from gans_n_roses.settings import RULES, UNSET, names_in
+from gans_n_roses.runs.shipped import SHIPPED
+from gans_n_roses.settings import OF_RUN, RULES, UNSET, names_in
 
 # float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
 # more in a sample grid 0.75 MB.
@@ -30,6 +31,11 @@ def check(settings):
       BadInput: training or sampling could not begin.
     """
     remarks = [*_idle(settings), *_named_by_folder(settings)]
+    if settings.resume and settings.run == SHIPPED:
+        raise BadInput(f"RUN is '{SHIPPED}' {settings.origin.place('RUN')}, but RESUME goes on with a run of your own: "
+                       f'START_FROM={SHIPPED} without RESUME begins one from the shipped model.')
+    if settings.start_from and not (settings.load or settings.resume):
+        find_run(settings.results_path, settings.dataset_chosen, settings.start_from, 'START_FROM')
     if settings.load or settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         if settings.resume:
@@ -43,18 +49,31 @@ def check(settings):
 
 
 def _idle(settings):
-    """What is set for LOAD or RESUME though neither is on: refused on the command line, else told."""
+    """What is set though nothing here reads it: refused on the command line, else told."""
     remarks = []
     for name, rule in RULES.items():
         value = getattr(settings, name.lower())
-        if rule.idle in (UNSET, value) or settings.load or (name == 'RUN' and settings.resume):
-            continue
-        needed = 'LOAD=True or RESUME=True' if name == 'RUN' else 'LOAD=True'
-        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing without {needed}'
-        if name in settings.origin.given:
-            raise BadInput(f'{sentence}: add that, or leave {name} out.')
-        remarks.append(f'{sentence}.')
+        why, mend = ('', '') if rule.idle in (UNSET, value) else _why_idle(name, rule, settings)
+        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing {why}'
+        if why and name in settings.origin.given:
+            raise BadInput(f'{sentence}: {mend}leave {name} out.')
+        if why and rule.of != OF_RUN:  # what a new run takes may stay in the file
+            remarks.append(f'{sentence}.')
     return remarks
+
+
+def _why_idle(name, rule, settings):
+    """(why a setting does nothing here, the beginning of how to mend it); both empty where it is read."""
+    done = 'LOAD' if settings.load else 'RESUME' if settings.resume else ''
+    if rule.of == OF_RUN:
+        return (f'with {done}=True, only where a run begins' if done else '', '')
+    opened = {'LOAD': settings.run, 'RESUME': '', '': settings.start_from}[done]  # whose checkpoint is chosen here
+    if name == 'CHECKPOINT' and opened == SHIPPED:
+        return 'with the shipped model, which has no other', ''
+    if done == 'LOAD' or (name == 'RUN' and done) or (name == 'CHECKPOINT' and opened):
+        return '', ''
+    others = {'RUN': ' or RESUME=True', 'CHECKPOINT': ' or START_FROM'}
+    return f'without LOAD=True{others.get(name, "")}', 'add that, or '
 
 
 def _named_by_folder(settings):
@@ -99,10 +118,11 @@ def _check_disk(settings, run):
     at least a block of the disk for each file.
     """
     needed = settings.n_samples * max(settings.image_size**2, 4096)
-    free = shutil.disk_usage(run.path).free
+    place = next(folder for folder in (run.path, *run.path.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
     if needed > free:
         raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}: files of so many '
-                       f'roses take some {needed / 2**30:.0f} GB, but {free / 2**30:.0f} GB are free in {run.path}: '
+                       f'roses take some {needed / 2**30:.0f} GB, but {free / 2**30:.0f} GB are free in {place}: '
                        'lower N_SAMPLES.')
 
 

@@ -30,9 +30,13 @@ class Origin(NamedTuple):
             return 'in the run'
         return 'on the command line' if name in self.given else f'in {FILE}'
 
-    def words(self):
-        """What the command line gave, as words NAME=value that give the same again."""
-        return [f'{name}={_text(value)}' for name, value in self.given.items()]
+    def words(self, **instead):
+        """What the command line gave, as words NAME=value that give the same again.
+
+        Args:
+          instead: constant → value that takes the place of what was given, or joins it; None leaves it out.
+        """
+        return [f'{name}={_text(value)}' for name, value in {**self.given, **instead}.items() if value is not None]
 
     def command(self, *words):
         """The command that runs main.py with these words NAME=value, to paste into a shell from any folder."""

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from gans_n_roses.errors import BadInput, shown
 from gans_n_roses.origin import NOWHERE, Origin, literal
 
-PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN')
+PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM')
+RUNS = ('RUN', 'START_FROM')  # a path, or the name of a run's folder
 SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures')
 AUGMENT_KINDS = ('color', 'translation', 'cutout')
 CHECKPOINTS = ('latest', 'best')
 STOPS = ('', 'no better')
+RECIPES = ('article', 'auto')
 PRECISIONS = ('float32', 'bfloat16', 'auto')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
 MOST = 10**9  # of anything that is counted
@@ -40,7 +42,7 @@ class Rule(NamedTuple):
     holds: Callable
     before: Any = UNSET  # what older runs had, whose options.json does not name the setting yet
     leaves_open: Any = UNSET  # the value that leaves the choice to the run
-    idle: Any = UNSET  # of what training does not read: the value that asks for nothing
+    idle: Any = UNSET  # of what LOAD alone reads, or a run that begins: the value that asks for nothing
 
 
 def _setting(of, types, allowed, holds=lambda value: True, **more):
@@ -102,6 +104,11 @@ class Settings:
                                     lambda value: 1e-30 < value <= 1)  # below, it is 0 in float32
     beta_1: float = _share(OF_NOW)
     z_dim: int = _whole(OF_RUN, 1)
+    start_from: str = _setting(
+        OF_RUN, (str,), "'' for none, 'shipped', 'latest', the name of a run's folder, or its path",
+        lambda value: value == '' or (value.strip() != '' and '\0' not in value and _is_unicode(value)),
+        before='', leaves_open='', idle='')
+    recipe: str = _one_of(OF_RUN, RECIPES, before='article', leaves_open='article', idle='article')
     mirror: bool = _switch(OF_NOW, before=False)
     augment: str = _several(OF_NOW, AUGMENT_KINDS, "'' for none, or ", before='')
     r1_gamma: float = _setting(OF_NOW, (float, int), 'a number from 0 to 1000', lambda value: 0 <= value <= 1000,
@@ -244,7 +251,7 @@ def _meant(name, value, folder=''):
     if name not in PATHS or not isinstance(value, str) or not value.strip():
         return value
     path = os.path.expanduser(value)
-    if name == 'RUN' and os.path.basename(path) == path and path not in ('.', '..'):
+    if name in RUNS and os.path.basename(path) == path and path not in ('.', '..'):
         return path
     try:
         return os.path.abspath(os.path.join(folder, path))

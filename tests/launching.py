@@ -99,7 +99,8 @@ class Launcher:
         """Start main.py.
 
         `how` may have file_limit in bytes; powerless: root's rights over files are given up; ignored: numbers of the
-        signals that it is started with as ignored; log: a path that it writes to in place of its own log.
+        signals that it is started with as ignored; log: a path that it writes to in place of its own log; shipped: a
+        path that the model that ships has instead of its own.
         """
         log = self._folder / f'{len(self._children)}.log'
         arguments = settings if isinstance(settings, list) else [f'{name}={settings[name]}' for name in settings]
@@ -147,6 +148,9 @@ def serve():
     if 'powerless' in request and os.geteuid() == 0:  # no capabilities: root is an owner like any other
         header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
         assert ctypes.CDLL(None).capset(header, none) == 0
+    if 'shipped' in request:
+        from gans_n_roses.runs import shipped
+        shipped.FILE = Path(request['shipped'])
     main = str(REPO / 'main.py')
     sys.argv = [main, *request['arguments']]
     runpy.run_path(main, run_name='__main__')

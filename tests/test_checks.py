@@ -11,6 +11,7 @@ from launching import make_pictures
 from gans_n_roses import checks
 from gans_n_roses.checks import check
 from gans_n_roses.errors import BadInput
+from gans_n_roses.runs import shipped
 from gans_n_roses.runs.folders import find_run
 from gans_n_roses.settings import read_settings
 
@@ -97,8 +98,44 @@ def test_settings_of_load_in_the_file_are_told(make_settings, pictures):
     settings = make_settings(dataset_path=str(pictures), batch_size=4, run='mine', checkpoint='best')
     assert check(settings) == [
         "RUN is 'mine' in mission_control.py, but does nothing without LOAD=True or RESUME=True.",
-        "CHECKPOINT is 'best' in mission_control.py, but does nothing without LOAD=True."]
+        "CHECKPOINT is 'best' in mission_control.py, but does nothing without LOAD=True or START_FROM."]
     assert check(make_settings(dataset_path=str(pictures), batch_size=4)) == []
+
+
+@pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
+@pytest.mark.parametrize('word', ['START_FROM=roses', 'START_FROM=shipped', 'RECIPE=auto'])
+def test_what_a_run_takes_when_it_begins_is_refused_later(run, results, what, word):
+    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}', word), f'{word.partition("=")[0]} is ',
+                f'on the command line, but does nothing with {what}=True, only where a run begins: leave')
+
+
+def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, results):
+    assert check(make_settings(load=True, results_path=str(results), start_from='no such run', recipe='auto')) == []
+
+
+def test_no_checkpoint_of_the_shipped_model_is_chosen(run, make_settings, tmp_path, monkeypatch):
+    (tmp_path / 'roses.npz').touch()
+    monkeypatch.setattr(shipped, 'FILE', tmp_path / 'roses.npz')
+    assert check(make_settings(load=True, run='shipped', results_path=str(tmp_path), checkpoint='best')) == [
+        "CHECKPOINT is 'best' in mission_control.py, but does nothing with the shipped model, which has no other."]
+    assert_told(run('LOAD=True', 'RUN=shipped', 'CHECKPOINT=best'), 'CHECKPOINT is', 'shipped model', 'leave')
+
+
+def test_the_shipped_model_where_there_is_none_or_where_a_run_is_wanted(make_settings, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, 'FILE', tmp_path / 'none.npz')
+    for changes, named in (({'load': True, 'run': 'shipped'}, 'RUN'), ({'start_from': 'shipped'}, 'START_FROM')):
+        with pytest.raises(BadInput, match=f"^{named} is 'shipped', but this copy of the project has no shipped model: "
+                                           f'there is no .*none.npz.*leave {named} out.$'):
+            check(make_settings(dataset_path=str(pictures), batch_size=4, **changes))
+    with pytest.raises(BadInput, match=r"^RUN is 'shipped' .*RESUME goes on with a run of your own: START_FROM="):
+        check(make_settings(resume=True, run='shipped'))
+
+
+def test_a_run_to_start_from_that_is_not_there(run, pictures, results):
+    words = [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', f'RESULTS_PATH={results}']
+    assert_told(run(*words, 'START_FROM=mine'), "START_FROM is 'mine', but there is no such folder")
+    assert_told(run(*words, 'START_FROM=latest'), f'There is no run in {results / "pictures"} yet',
+                "START_FROM 'roses' or 'two' has some. Set it so, or set START_FROM = ''")
 
 
 def test_a_folder_that_gives_its_name_to_the_runs_is_told(pictures):

@@ -63,13 +63,13 @@ LINKS = [(page, *found) for page in PAGES for found in re.findall(r'\[([^\[\]]*)
 def main_once(launcher, tmp_path_factory):
     """Function: runs main.py with words NAME=value, made tiny, but only once where that makes them the same.
 
-    It returns (Ended, RESULTS_PATH). LOAD and RESUME open a copy of the run that `python main.py` makes.
+    It returns (Ended, RESULTS_PATH). LOAD, RESUME and START_FROM open a copy of the run that `python main.py` makes.
     """
     done, pictures = {}, tmp_path_factory.mktemp('pictures')
 
     def run(words):
         settings, results = dict(word.split('=', 1) for word in words), tmp_path_factory.mktemp('results') / 'Results'
-        opens = 'LOAD' in settings or 'RESUME' in settings
+        opens = {'LOAD', 'RESUME', 'START_FROM'} & settings.keys()
         if 'LOAD' in settings:
             settings |= {name: min(value, int(settings.get(name, value))) for name, value in LOAD_SMALL.items()}
         elif 'RESUME' in settings:
@@ -103,7 +103,8 @@ def run_main(words, world):
     given = dict(word.split('=', 1) for word in words)
     expected = {'LOAD': '\nMade   ', 'RESUME': ', from iteration 2\n'}
     assert next((text for name, text in expected.items() if name in given), '\nDone') in ended.text
-    assert os.listdir(results) == [Path(given.get('DATASET_PATH', 'roses')).name]  # where the pages say
+    there = {'roses'} if 'START_FROM' in given else set()
+    assert set(os.listdir(results)) == {Path(given.get('DATASET_PATH', 'roses')).name} | there  # where the pages say
 
 
 def run_make(words, _):
@@ -163,6 +164,13 @@ def run_download(words, _):
     run([sys.executable, '-m', 'gans_n_roses.download', *words, '--help'])
 
 
+def run_ship(words, world):
+    """As it stands on the page, but for the run, and for where it goes."""
+    run_folder, out = only_run(world('main_once')([])[1]).path, world('tmp_path') / 'roses.npz'
+    run([sys.executable, '-m', 'gans_n_roses.ship', run_folder, *words[1:], '--out', out])
+    assert out.is_file() and out.with_suffix('.md').is_file()
+
+
 def run_benchmark(words, _):
     """That they start is another test's: here the options have to be there. They take minutes, or hours."""
     script, *given = words
@@ -187,6 +195,7 @@ RUNNERS = {  # how a command begins → what runs the words after it
     'pre-commit': run_pre_commit,
     'python -m tensorboard.main': run_tensorboard,
     'python -m gans_n_roses.download': run_download,
+    'python -m gans_n_roses.ship': run_ship,
     'python Dataset/draw_roses.py': run_draw,
     'python -m benchmarks.': run_benchmark,
 }

@@ -32,6 +32,8 @@ VALUES = {
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE,
+    'start_from': (['', 'shipped', 'latest', 'my run'], ['  ', 'a\0b', 5, None, True, ['x']]),
+    'recipe': (['article', 'auto'], ['', 'Auto', 'best', None, True]),
     'r1_gamma': ([0, 0.0, 1, 10.5, 1000], [-1, 1001, '1', None, True, NAN, INFINITE]),
     'mirror': SWITCH, 'checkpoint': (['latest', 'best'], ['', 'Best', 'newest', 1, None, True]),
     'augment': (['', 'color', 'color,translation,cutout', ' cutout , color '],
@@ -126,6 +128,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
         'r1_gamma': 'from 0 to 1000', 'stop_when': "'' for never, or 'no better'",
+        'start_from': "'' for none, 'shipped', 'latest'", 'recipe': "'article', 'auto'",
         'mirror': 'True or False', 'checkpoint': "'latest', 'best'",
             'augment': "'' for none, or 'color', 'translation', 'cutout'",
             'precision': "'float32', 'bfloat16', 'auto'",
@@ -280,7 +283,8 @@ def test_every_setting_belongs_to_one_place():
     places = {name: rule.of for name, rule in RULES.items()}
     assert set(places.values()) == {DOOR, OF_RUN, OF_NOW, OF_LOAD}
     assert [name for name in NAMES if places[name] == OF_RUN] == [
-        'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'PRECISION', 'SEED', 'N_SAMPLES']
+        'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'PRECISION',
+        'SEED', 'N_SAMPLES']
     assert [name for name in NAMES if places[name] in (DOOR, OF_LOAD)] == [
         'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
 

@@ -16,10 +16,11 @@ FLOORS = ['front door', 'training', 'sampling', 'quality', 'networks', 'runs', '
 GROUND = ['settings', 'origin', 'errors', PACKAGE]
 WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
-        'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.copying',
-        'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau', 'quality.statistics',
-        'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.decoding', 'pictures.folder', 'pictures.images',
-        'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
+        'checks', 'download', 'errors', 'origin', 'settings', 'ship', 'usage', 'quality.advice', 'quality.copying',
+        'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau', 'quality.recipe',
+        'quality.statistics', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped', 'runs.weights',
+        'pictures.decoding', 'pictures.folder', 'pictures.images', 'machine.files', 'machine.output', 'machine.quiet',
+        'machine.stopping')]
 
 
 def floor_of(module):

@@ -13,6 +13,8 @@ from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.penalty import add_penalty
 from gans_n_roses.settings import names_in
 
+AVERAGED_BEFORE = 'averaged_before'  # variable of a run that began from another model's weights
+
 
 class GanGraph(NamedTuple):
     """What the loop feeds and fetches. Each loss, run alone, changes no weight."""
@@ -44,7 +46,7 @@ def build_graph(settings):
 
     Args:
       settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, r1_gamma,
-        precision and seed.
+        precision, seed and start_from.
     Returns:
       GanGraph.
     """
@@ -78,7 +80,7 @@ def build_graph(settings):
     with tf.control_dependencies([d_update]):
         g_loss_after_d = generator_loss(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype))
         g_update = _adam(settings).minimize(g_loss_after_d, iteration, var_list=g_variables)
-    train_step, average = _keep_average(g_update, g_variables, iteration, settings.ema_decay)
+    train_step, average = _keep_average(g_update, g_variables, iteration, settings)
 
     sample_z = tf.placeholder(tf.float32, [None, settings.z_dim], 'sample_z')
     with tf.name_scope('samples'), tf.variable_scope('', custom_getter=average):
@@ -120,17 +122,22 @@ def _adam(settings):
     return tf.train.AdamOptimizer(settings.learning_rate, beta1=settings.beta_1)
 
 
-def _keep_average(g_update, g_variables, iteration, decay):
+def _keep_average(g_update, g_variables, iteration, settings):
     """Append the moving average of the generator's weights to its update (Polyak averaging).
 
-    The decay is at most (1 + t) / (10 + t), so that early grids do not lag behind.
+    The decay is at most (1 + t) / (10 + t), so that early grids do not lag behind. t counts the iterations; where a run
+    took over a whole generator, those of the model that it began from too, or the first few would throw away the
+    average that it began with.
 
     Returns:
-      (training step, getter that gives the average in a variable's place; both plain where decay is 0).
+      (training step, getter that gives the average in a variable's place; both plain where EMA_DECAY is 0).
     """
-    if decay == 0:
+    if settings.ema_decay == 0:
         return g_update, None
-    average = tf.train.ExponentialMovingAverage(decay, num_updates=iteration)
+    before = tf.get_variable(AVERAGED_BEFORE, [], tf.int64, tf.zeros_initializer(),
+                             trainable=False) if settings.start_from else None
     with tf.control_dependencies([g_update]):
+        updates = iteration if before is None else iteration + before
+        average = tf.train.ExponentialMovingAverage(settings.ema_decay, num_updates=updates)
         train_step = average.apply(g_variables)
     return train_step, lambda getter, name, *args, **kwargs: average.average(getter(name, *args, **kwargs))

@@ -2,6 +2,8 @@
 
 from collections import deque
 
+from gans_n_roses.quality.recipe import missing_remedies
+
 WINDOW = 500  # iterations over which the discriminator's certainty is averaged
 # Beside a discriminator that is sure, the generator's gradients vanish or are noise (Arjovsky and Bottou 2017,
 # arXiv:1701.04862, sec. 2.2). Measured: 0.95 to 0.98 from iteration 1,000 on with 67 roses as in the article, and from
@@ -15,8 +17,6 @@ COPIES_ALLOWED = 0.1
 # of 16 pixels, as in the article, its variety stands still at a fifth of the real pictures' for 160 iterations and
 # passes a half at 260. Four times those 260 leave room for larger pictures, which are learnt more slowly.
 LASTS = 1000
-FEW_PICTURES = 1000  # so few are soon learnt by heart: a run on fewer is told what helps at its start
-VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (docs/few_pictures.md)
 VARIETY_WANTED = 0.5  # of the real pictures' own
 
 REAL_RUN = 'real_pictures'  # in TensorBoard, beside the run: what pictures as good as real ones would give
@@ -63,21 +63,6 @@ MEANINGS = {
 }
 
 
-def missing_remedies(settings, count, begun):
-    """Which settings would keep the networks from learning so many pictures by heart, and are off.
-
-    Args:
-      settings: Settings; reads mirror, augment, r1_gamma and ema_decay.
-      count: how many pictures there are.
-      begun: whether the run has begun. It cannot take on EMA_DECAY any more, which keeps its own copy of the weights.
-    Returns:
-      list of (name of the setting, value to give it); empty where nothing is missing.
-    """
-    remedies = [('MIRROR', True), ('AUGMENT', 'color,translation,cutout') if count < VERY_FEW_PICTURES
-                else ('R1_GAMMA', 1)]
-    if not begun:
-        remedies.insert(1, ('EMA_DECAY', 0.999))
-    return [(name, value) for name, value in remedies if not getattr(settings, name.lower())]
 
 
 class Adviser:
@@ -85,13 +70,15 @@ class Adviser:
     was resumed.
 
     Args:
-      settings: Settings; reads mirror, augment and r1_gamma, so that nobody is told to switch on what is on.
+      settings: Settings; reads mirror, augment, r1_gamma and recipe, so that nobody is told to switch on what is on.
       count: how many pictures there are.
     """
 
     def __init__(self, settings, count):
         off = [f'{name} = {value!r}' for name, value in missing_remedies(settings, count, begun=True)]
         self._remedy = f'switch on {" and ".join(off)}' if off else 'add pictures, or stop here'
+        # RECIPE is for a run that begins, and has taken what is missing unless the user would not have it.
+        self._anew = "with RECIPE = 'auto'" if off and settings.recipe == 'article' else f'and {self._remedy}'
         self._certainties = deque(maxlen=WINDOW)
         self._measures = deque()
         self._said = set()
@@ -136,7 +123,7 @@ class Adviser:
         return self._rule(
             'copying', copying, copies[-1] <= COPIES_ALLOWED,
             f'{copies[-1]:.0%} of the generated pictures are near copies of real ones, and no longer fewer: '
-            f'training longer will not make new ones. Train anew and {self._remedy}'
+            f'training longer will not make new ones. Train anew {self._anew}'
             + (f'; or stop here and make roses with the best checkpoint, {best}' if best else '.')
         ) + self._rule(
             'variety', alike, varieties[-1] >= VARIETY_WANTED,

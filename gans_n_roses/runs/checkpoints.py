@@ -134,13 +134,14 @@ def _delete_older(folder, kept):
 
 # Reading and restoring
 
-def read_newest(folder, which='latest', say=print):
+def read_newest(folder, which='latest', say=print, setting='RUN'):
     """Read the newest checkpoint that is whole, passing over torn ones and naming them.
 
     Args:
       folder: Path of Saved_Models.
       which: 'latest' for the newest of any kind, 'best' for the one that was measured best.
       say: where a torn checkpoint is reported to, a function of one string.
+      setting: the setting that named the run, for the sentence to the user.
     Returns:
       Checkpoint.
     Raises:
@@ -166,7 +167,7 @@ def read_newest(folder, which='latest', say=print):
         why = ('has no best checkpoint that is whole' if torn else
                'has no best checkpoint: nothing was measured yet, or all that was measured was too much like copies')
         raise BadInput(f"{folder} {why}. Set CHECKPOINT = 'latest'.")
-    raise BadInput(f'{folder} has no whole checkpoint: set RUN to another run, or train anew.')
+    raise BadInput(f'{folder} has no whole checkpoint: set {setting} to another run, or train anew.')
 
 
 def read_checkpoint(path):

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
+from gans_n_roses.runs.shipped import SHIPPED, require_shipped
 from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
+# What to do where there is no model that a setting could name:
+WITHOUT = {'RUN': 'train first, with LOAD = False and RESUME = False', 'START_FROM': "set START_FROM = ''"}
 
 
 class RunFolder(NamedTuple):
@@ -83,55 +86,62 @@ def departures(settings):
              'mirror': settings.mirror,
              'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
              f'r1-{settings.r1_gamma:g}': settings.r1_gamma,
-             f'ema{settings.ema_decay:g}': settings.ema_decay}
+             f'ema{settings.ema_decay:g}': settings.ema_decay,
+             'started': settings.start_from}
     return [word for word, departs in words.items() if departs]
 
 
-def find_run(results_path, dataset_chosen, run):
-    """The folder that RUN means.
+def find_run(results_path, dataset_chosen, run, setting='RUN'):
+    """The folder that RUN means, or START_FROM.
 
     Args:
       results_path, dataset_chosen: as in Settings.
-      run: 'latest' (the one begun last), the name of a run's folder, a path of one, or of a folder that holds runs.
+      run: 'latest' (the one begun last), the name of a run's folder, a path of one, or of a folder that holds runs;
+        'shipped', the model that ships, whose roses are kept in a folder of that name.
+      setting: the setting that names it, for the sentence to the user.
     Returns:
-      RunFolder with at least one checkpoint.
+      RunFolder with at least one checkpoint; that of the shipped model need not be there.
     Raises:
       BadInput: there is none, and what to do.
     """
+    if run == SHIPPED:
+        require_shipped(setting)
+        return RunFolder(Path(results_path) / SHIPPED)
     parent = Path(results_path) / dataset_chosen
     if run == 'latest':
         runs = _runs_in(parent)
         if not runs:
-            raise BadInput(f'There is no run in {parent} yet: {_other_data_sets(results_path)}train first, with '
-                           'LOAD = False and RESUME = False.')
-        return _with_checkpoint(runs[-1])
+            others = _other_data_sets(results_path, setting)
+            raise BadInput(f'There is no run in {parent} yet: {others}{WITHOUT[setting]}.')
+        return _with_checkpoint(runs[-1], setting)
     folders = [parent, *_folders_in(results_path), Path(results_path)] if Path(run).name == run else []
     candidates = [*(folder / run for folder in folders), Path(os.path.abspath(run))]
     chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
     if chosen is None:
         runs = _runs_in(parent)
         latest = f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'
-        raise BadInput(f'RUN is {run!r}, but there is no such folder, neither in {parent} nor as a path{latest}')
+        raise BadInput(f'{setting} is {run!r}, but there is no such folder, neither in {parent} nor as a path{latest}')
     if not checkpoint_names(chosen.saved_models):
         chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
-    return _with_checkpoint(chosen)
+    return _with_checkpoint(chosen, setting)
 
 
-def _with_checkpoint(run):
+def _with_checkpoint(run, setting):
     if checkpoint_names(run.saved_models):
         return run
     others = [other for other in _runs_in(run.path.parent) if checkpoint_names(other.saved_models)]
-    other = (f"RUN = '{others[-1].path}' is the newest run that has one." if others
-             else 'Train first, with LOAD = False and RESUME = False.')
+    other = (f"{setting} = '{others[-1].path}' is the newest run that has one." if others
+             else f'{WITHOUT[setting][0].upper()}{WITHOUT[setting][1:]}.')
     raise BadInput(f'{run.path} has no checkpoint. {other}')
 
 
-def _other_data_sets(results_path):
+def _other_data_sets(results_path, setting):
     """The beginning of a sentence that names the data sets that have runs."""
     names = [folder.name for folder in _folders_in(results_path) if _runs_in(folder)]
     if not names:
         return ''
-    return f'DATASET_CHOSEN {" or ".join(map(repr, names))} has {"some" if len(names) > 1 else "one"}. Set it so, or '
+    naming = 'DATASET_CHOSEN' if setting == 'RUN' else setting  # that of a new run stays
+    return f'{naming} {" or ".join(map(repr, names))} has {"some" if len(names) > 1 else "one"}. Set it so, or '
 
 
 def checkpoint_iterations(folder, kind='train'):

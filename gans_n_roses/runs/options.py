@@ -15,7 +15,7 @@ FORMAT = 1  # of a run folder; raise it when an old reader would misread a new f
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
-def record_options(run, options, settings, dataset, iteration):
+def record_options(run, options, settings, dataset, iteration, weights=None):
     """Write options.json anew: the settings of now, beside what is remembered of each time that the run was trained.
 
     What mission_control.py said and what the command line gave is kept too: by that a resumed run tells what the user
@@ -27,6 +27,7 @@ def record_options(run, options, settings, dataset, iteration):
       settings: Settings, merged with the run's.
       dataset: Dataset.
       iteration: how many iterations were made before.
+      weights: FirstWeights of a new run that begins from another model's.
     Raises:
       OSError: as `write_file`.
     """
@@ -45,6 +46,10 @@ def record_options(run, options, settings, dataset, iteration):
     packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
     content = {'format': FORMAT, 'version': __version__, 'settings': settings.constants(), 'packages': packages,
                'data': found, 'history': [*(options['history'] if options else []), entry]}
+    if weights:
+        content['started_from'] = {'weights': weights.source, 'fingerprint': weights.fingerprint, 'anew': weights.anew}
+    elif options and 'started_from' in options:
+        content['started_from'] = options['started_from']
     write_file(run.options, (json.dumps(content, indent=2) + '\n').encode())
 
 

@@ -19,6 +19,7 @@ from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.folders import TIMESTAMP, find_run
 from gans_n_roses.runs.options import read_options, version_remarks
+from gans_n_roses.runs.shipped import SHIPPED, read_shipped
 from gans_n_roses.sampling.saved_generator import export, make_rose, open_generator
 from gans_n_roses.settings import names_in
 
@@ -28,7 +29,9 @@ GIF_MILLISECONDS = 50
 
 @within_memory()
 def sample(settings):
-    """Make roses with the newest or the best checkpoint of a run. What makes the model comes from the checkpoint.
+    """Make roses with the newest or the best checkpoint of a run, or with the model that ships.
+
+    What makes the model comes from the checkpoint.
 
     Args:
       settings: Settings; reads results_path, dataset_chosen, run, checkpoint, seed, n_samples, sample_as, n_frames and
@@ -40,19 +43,19 @@ def sample(settings):
       RunFailed: the disk is full, or the run's folder cannot be written.
     """
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
-    if run.options.exists():  # a run of the article's own code has none
+    if run.options.exists():  # a run of the article's own code has none, nor has the model that ships
         for remark in version_remarks(read_options(run)):
             print(remark)
-    checkpoint = read_newest(run.saved_models, settings.checkpoint)
+    model = read_shipped() if settings.run == SHIPPED else read_newest(run.saved_models, settings.checkpoint)
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
-    print(f'Model  {checkpoint.path}\nSEED   {seed}', flush=True)
+    print(f'Model  {model.path}\nSEED   {seed}', flush=True)
     try:
-        run.generated_images.mkdir(exist_ok=True)
-        with open_generator(checkpoint.values, checkpoint.path) as saved:
+        run.generated_images.mkdir(parents=True, exist_ok=True)
+        with open_generator(model.values, model.path) as saved:
             made = [MAKERS[kind](saved, seed, settings, run)
                     for kind in dict.fromkeys(names_in(settings.sample_as))]
             if settings.export:
-                made.append(export(saved, run.path / 'Exported_Model' / checkpoint.path.name))
+                made.append(export(saved, run.path / 'Exported_Model' / model.path.stem))
     except (OSError, tf.errors.OpError) as problem:
         raise RunFailed(f'{getattr(problem, "filename", None) or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None

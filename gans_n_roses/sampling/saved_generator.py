@@ -11,20 +11,20 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.errors import reason
 from gans_n_roses.machine.files import inside
 from gans_n_roses.machine.session import open_session
-from gans_n_roses.networks.models import BASE_SIZE, generator
+from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
+from gans_n_roses.networks.transfer import model_size
 from gans_n_roses.runs.checkpoints import restore
-from gans_n_roses.settings import IMAGE_SIZES
+from gans_n_roses.runs.weights import AVERAGE
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long
 # (a batch of 12 by its own statistics: 16). A hundred at a time bounds the memory.
 MOMENT_BATCHES = 10
 MOMENT_BATCH_SIZE = 100
-AVERAGE = '/ExponentialMovingAverage'
 EXPORTS_AT_ONCE = 100
 
 
@@ -56,14 +56,7 @@ def open_generator(values, source):
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    matrix = values.get('g_h0_lin/Matrix')
-    if matrix is None or matrix.ndim != 2:
-        raise BadInput(f'{source} holds no matrix g_h0_lin/Matrix: it is no model of this package or the article.')
-    z_dim = len(matrix)
-    image_size = BASE_SIZE * 2**sum(f'g_h{layer}/w' in values for layer in range(1, 10))
-    if image_size not in IMAGE_SIZES:
-        raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
-                       f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
+    z_dim, image_size = model_size(values, source)
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of weights that are overwritten; under TF_DETERMINISTIC_OPS there must be one
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')

@@ -6,13 +6,13 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.session import device_name
 from gans_n_roses.origin import shell
-from gans_n_roses.quality.advice import FEW_PICTURES, missing_remedies
+from gans_n_roses.quality.recipe import FEW_PICTURES, missing_remedies
 from gans_n_roses.runs.folders import checkpoint_iterations
 
 SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
-def introduce(run, settings, dataset, graph, iteration):
+def introduce(run, settings, dataset, graph, iteration, recipe=(), weights=None):
     """Print the networks, what they run on and are shown, and where everything goes.
 
     Args:
@@ -21,15 +21,25 @@ def introduce(run, settings, dataset, graph, iteration):
       dataset: Dataset.
       graph: tf.Graph that holds both networks.
       iteration: how many iterations were made before.
+      recipe: lines on what RECIPE took.
+      weights: FirstWeights, what the run begins from.
     """
-    first, *others = summary(dataset)
     print(f'\n{network_table(graph)}\n')
     print(f'Runs on      {device_name()}')
-    print(f'Pictures     {first}', *(f'\n             {line}' for line in others), sep='')
+    _print('Pictures', summary(dataset))
     if remedy := _remedy(run, settings, len(dataset.images)):
         print(f'             so few are soon learnt by heart. What helps: {remedy}')
+    if recipe:
+        _print('Recipe', recipe)
+    if weights:
+        anew = f', but for {", ".join(weights.anew)}, which begin anew' if weights.anew else ''
+        _print('Starts from', [f'the weights of {weights.source}{anew}'])
     print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
     print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
+
+
+def _print(title, lines):
+    print(f'{title:<13}' + f'\n{"":<13}'.join(lines))
 
 
 def summary(dataset):
@@ -48,10 +58,15 @@ def summary(dataset):
 
 
 def _remedy(run, settings, count):
-    """The command that switches on what is missing for so few pictures; '' where nothing is."""
-    missing = missing_remedies(settings, count, settings.resume) if count < FEW_PICTURES else []
-    words = ['RESUME=True', f'RUN={run.path}'] if settings.resume else settings.origin.words()
-    return settings.origin.command(*words, *(f'{name}={value}' for name, value in missing)) if missing else ''
+    """The command that switches on what is missing for so few pictures; '' where nothing is, or RECIPE has looked."""
+    missing = dict(missing_remedies(settings, count, settings.resume))
+    if not missing or count >= FEW_PICTURES or settings.recipe == 'auto':
+        return ''
+    origin = settings.origin
+    if settings.resume:  # a run that has begun takes no recipe any more
+        return origin.command('RESUME=True', f'RUN={run.path}', *(f'{name}={value}' for name, value in missing.items()))
+    start = {'START_FROM': settings.start_from} if settings.start_from else {}
+    return origin.command(*origin.words(**dict.fromkeys(missing), **start, RECIPE='auto'))
 
 
 def network_table(graph):

@@ -15,6 +15,7 @@ from gans_n_roses.machine.session import open_session, within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.quality.recipe import take_recipe
 from gans_n_roses.runs.checkpoints import (
     best_score,
     build_save,
@@ -26,6 +27,7 @@ from gans_n_roses.runs.checkpoints import (
 from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import read_options, record_options, version_remarks
 from gans_n_roses.runs.resuming import merge_settings, what_makes_it
+from gans_n_roses.runs.shipped import shipped_size
 from gans_n_roses.training.introduction import introduce, what_to_load
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.monitor import (
@@ -36,6 +38,7 @@ from gans_n_roses.training.monitor import (
     nearest_paths,
     save_animation,
 )
+from gans_n_roses.training.starting import begin_from, first_weights
 from gans_n_roses.training.steps import Training, begin, steps
 
 
@@ -71,6 +74,13 @@ def train(settings):
     # Pictures
     dataset = _read_pictures(settings)
 
+    # What a new run takes, and begins from
+    recipe, weights = [], None
+    if not options:
+        if settings.recipe == 'auto':
+            settings, recipe = take_recipe(settings, len(dataset.images), shipped_size())
+        settings, weights = first_weights(settings)
+
     # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
     with StopRequest() as stop, _claim(run or make_run_folder(settings, datetime.now())) as run, \
             tf.Graph().as_default() as graph, open_session() as session:
@@ -82,9 +92,11 @@ def train(settings):
         session.run(initialize)
 
         # State
+        if weights:
+            begin_from(session, weights)
         start, state = _go_on(training) if options else (0, begin(settings))
-        known = _record(training, options, dataset, start)
-        introduce(run, settings, dataset, graph, start)
+        known = _record(training, options, dataset, start, weights)
+        introduce(run, settings, dataset, graph, start, recipe, weights)
 
         # Train
         with Monitor(run, start, settings.n_iterations) as monitor:
@@ -211,11 +223,11 @@ def _check_finite(scalars, iteration, settings, monitor):
             raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
 
 
-def _record(training, options, dataset, iteration):
+def _record(training, options, dataset, iteration, weights):
     """Write options.json; returns whether the run was trained on these very pictures before."""
     settings, run = training.settings, training.run
     try:
-        record_options(run, options, settings, dataset, iteration)
+        record_options(run, options, settings, dataset, iteration, weights)
     except OSError as fault:
         then = how_to_go_on(run.saved_models, settings.origin)
         raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None

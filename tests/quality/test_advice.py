@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gans_n_roses.quality.advice import COPIES_ALLOWED, LASTS, WINDOW, Adviser, missing_remedies
+from gans_n_roses.quality.advice import COPIES_ALLOWED, LASTS, WINDOW, Adviser
 
 # The probability that the discriminator gave the right answer, on average over a batch's 12 real and 12 generated
 # pictures (SEED 1): a is 0, y is 1. 2,000 iterations on 67 photographs, every tenth.
@@ -26,8 +26,8 @@ LONG_WITH_R1 = (
 VARIETY_OF_A_START = (
     12, 12, 14, 13, 29, 40, 50, 54, 57, 57, 57, 63, 64, 65, 65, 64, 65, 65, 63, 63, 61, 60, 60, 62, 61)
 EXPECTED = {'Quality/Distance': 12.3, 'Quality/Diversity': 64}
-OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0, ema_decay=0)
-ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1, ema_decay=0.999)
+OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0, ema_decay=0, recipe='article')
+ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1, ema_decay=0.999, recipe='article')
 
 
 def off_but(**on):
@@ -92,7 +92,15 @@ def test_no_best_checkpoint_is_named_where_there_is_none():
     measures = {'Quality/Copies': 0.5, 'Quality/Diversity': 60}
     assert adviser.watch_measures(1000, measures, EXPECTED, '') == []
     [sentence] = adviser.watch_measures(2000, measures, EXPECTED, '')
-    assert 'best' not in sentence and 'Train anew and switch on MIRROR' in sentence
+    assert 'best' not in sentence and "Train anew with RECIPE = 'auto'." in sentence
+
+
+def test_a_run_that_has_taken_the_recipe_is_not_told_to_take_it():
+    for settings, remedy in ((off_but(recipe='auto'), 'Train anew and switch on MIRROR'),
+                             (off_but(**{**vars(ON), 'recipe': 'auto'}), 'Train anew and add pictures')):
+        _, [sentence], *_ = told_of_measures([0.2] * 4, [60] * 4, settings)
+        assert remedy in sentence and sentence.endswith('; or stop here and make roses with the best checkpoint, '
+                                                        'best-9: make it')
 
 
 def test_nobody_is_told_to_switch_on_what_is_on():
@@ -156,23 +164,6 @@ def test_one_better_measurement_ends_the_pattern():
     copies[7] = 0.05
     told = told_of_measures(copies, [60] * 30, every=100)
     assert [k for k, sentences in enumerate(told) if sentences] == [8 + LASTS // 100]
-
-
-RECIPES = {67: [('MIRROR', True), ('EMA_DECAY', 0.999), ('AUGMENT', 'color,translation,cutout')],
-           641: [('MIRROR', True), ('EMA_DECAY', 0.999), ('R1_GAMMA', 1)]}
-
-
-@pytest.mark.parametrize(('count', 'on', 'missing'), [
-    (67, {}, {'MIRROR', 'EMA_DECAY', 'AUGMENT'}), (641, {}, {'MIRROR', 'EMA_DECAY', 'R1_GAMMA'}),
-    (67, {'ema_decay': 0.99}, {'MIRROR', 'AUGMENT'}), (67, {'augment': 'color'}, {'MIRROR', 'EMA_DECAY'}),
-    (641, {'augment': 'color'}, {'MIRROR', 'EMA_DECAY', 'R1_GAMMA'}),
-    (67, {'mirror': True, 'augment': 'color', 'ema_decay': 0.999}, set()),
-    (641, {'mirror': True, 'r1_gamma': 10.0, 'ema_decay': 0.9}, set())])
-def test_what_is_missing_of_the_recipe(count, on, missing):
-    settings = off_but(**on)
-    assert missing_remedies(settings, count, begun=False) == [each for each in RECIPES[count] if each[0] in missing]
-    assert missing_remedies(settings, count, begun=True) == [
-        each for each in RECIPES[count] if each[0] in missing - {'EMA_DECAY'}]
 
 
 def test_the_average_of_the_weights_is_no_remedy_of_a_run_that_goes_on():

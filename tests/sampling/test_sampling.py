@@ -1,6 +1,7 @@
 """LOAD: one z is one rose; checkpoints of the article's own code; the export."""
 
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -14,10 +15,14 @@ from PIL import Image
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.models import discriminator, generator
 from gans_n_roses.networks.noise import z_of_seed
+from gans_n_roses.networks.transfer import weight_shapes
+from gans_n_roses.runs import shipped
 from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.folders import RunFolder
+from gans_n_roses.runs.shipped import write_shipped
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.sampling.saved_generator import open_generator
+from gans_n_roses.ship import main
 from gans_n_roses.training.loop import train
 
 
@@ -233,3 +238,65 @@ def test_measures_are_printed_and_the_nearest_pictures_shown(trained, capsys):
     for name in ('Quality/Distance', 'real: ', 'Quality/Copies', 'Distance_By/Thumb', '6 pictures'):
         assert name in shown
     assert Image.open(sheet).size == (2 * 16, 2 * 32)
+
+
+# The model that ships
+
+
+@pytest.fixture
+def ships(trained, tmp_path, monkeypatch):
+    """(Settings that load the trained model as the shipped one, the folder where its roses go)."""
+    settings, run = trained
+    (tmp_path / 'package').mkdir()
+    monkeypatch.setattr(shipped, 'FILE', tmp_path / 'package' / 'roses_16.npz')
+    assert main([str(run.path), '--out', str(shipped.FILE)]) == 0
+    return (dataclasses.replace(settings, run='shipped', results_path=str(tmp_path / 'Results'),
+                                dataset_path=str(run.path.parents[2] / 'pictures')),
+            tmp_path / 'Results' / 'shipped')
+
+
+def test_the_shipped_model_makes_the_roses_of_its_run_on_a_fresh_clone(trained, ships):
+    settings, folder = ships
+    [made] = sample(dataclasses.replace(settings, sample_as='images', n_samples=3))
+    assert made.parent == folder / 'Generated_Images'
+    of_the_run = roses(trained[0], n_samples=3)
+    for path in made.iterdir():
+        expected = np.asarray(Image.open(io.BytesIO(of_the_run[int(path.stem.removeprefix('seed_'))]))).astype(int)
+        assert np.abs(np.asarray(Image.open(path)) - expected).max() <= 2  # weights in float16
+    assert Image.open(path).text['RUN'] == 'shipped' and Image.open(path).text['Checkpoint'] == 'roses_16.npz'
+
+
+def test_the_shipped_model_makes_all_that_a_run_makes_and_its_own_folder_is_left_alone(ships, capsys):
+    settings, folder = ships
+    before = sorted(shipped.FILE.parent.iterdir())
+    made = sample(dataclasses.replace(settings, sample_as='grid,interpolation,measures', n_samples=3, n_frames=4,
+                                      export=True))
+    assert [path.parent.name for path in made] == ['Generated_Images'] * 3 + ['Exported_Model']
+    assert all(path.exists() and folder in path.parents for path in made) and made[-1].name == 'roses_16'
+    assert 'Measured beside the 6 pictures in ' in capsys.readouterr().out
+    assert sorted(shipped.FILE.parent.iterdir()) == before
+
+
+def test_the_card_says_how_the_shipped_model_was_trained_and_is_kept(trained, ships):
+    card = shipped.FILE.with_suffix('.md')
+    text = card.read_text()
+    for part in ('16 pixels, z of 4 numbers, after 30 iterations', 'Pictures: 6', 'MIT',
+                 shipped.read_shipped().fingerprint):
+        assert part in text
+    card.write_text('by hand')
+    assert main([str(trained[1].path), '--out', str(shipped.FILE)]) == 0
+    assert card.read_text() == 'by hand'
+
+
+def test_what_cannot_be_shipped_is_told_in_a_sentence(tmp_path, capsys):
+    assert main([str(tmp_path / 'nosuch'), '--out', str(tmp_path / 'roses.npz')]) == 2
+    assert f"RUN is '{tmp_path / 'nosuch'}', but there is no such folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_both_networks_of_64_pixels_fit_into_what_is_shipped(tmp_path):
+    rng = np.random.RandomState(0)
+    values = {name: rng.normal(0, 0.02, shape).astype(np.float32) for name, shape in weight_shapes(64, 100).items()}
+    model = write_shipped(tmp_path / 'roses_64.npz', values, 64, 100)
+    assert model.values.keys() - values.keys() == {'global_step'}
+    assert 15e6 < model.path.stat().st_size < 20e6

@@ -122,7 +122,7 @@ def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_
 def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, make_settings, tmp_path, capsys):
     train(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
                         z_dim=4, n_iterations=1, seed=1))
-    words = 'PRECISION=float32 MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout'
+    words = 'PRECISION=float32 RECIPE=auto'
     assert f'What helps: {sys.executable} {REPO / "main.py"} {words}\n' in capsys.readouterr().out
 
 

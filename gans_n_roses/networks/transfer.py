@@ -1,0 +1,79 @@
+"""What size a saved model is of, and which of its weights fit networks of another size."""
+
+import re
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from gans_n_roses.errors import BadInput
+from gans_n_roses.networks.models import BASE_SIZE, discriminator, generator
+from gans_n_roses.runs.weights import AVERAGE, weights_in
+from gans_n_roses.settings import IMAGE_SIZES
+
+
+def model_size(values, source):
+    """The size of a saved model, whatever the settings are now.
+
+    Args:
+      values: dict of name → array, as a checkpoint has it.
+      source: where they come from, for the sentence to the user.
+    Returns:
+      (length of z, height and width of the pictures).
+    Raises:
+      BadInput: there is no generator among them, or none of a size that there is.
+    """
+    matrix = values.get('g_h0_lin/Matrix')
+    if matrix is None or matrix.ndim != 2:
+        raise BadInput(f'{source} holds no matrix g_h0_lin/Matrix: it is no model of this package or the article.')
+    image_size = BASE_SIZE * 2**_generator_layers(values)
+    if image_size not in IMAGE_SIZES:
+        raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
+                       f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
+    return len(matrix), image_size
+
+
+def weight_shapes(image_size, z_dim):
+    """The shapes of all weights of both networks: dict of name → tuple."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)  # of weights that are never made; under TF_DETERMINISTIC_OPS there must be one
+        generator(tf.zeros([1, z_dim]), image_size)
+        discriminator(tf.zeros([1, image_size, image_size, 3]))
+        return {variable.op.name: tuple(variable.shape.as_list()) for variable in tf.trainable_variables()}
+
+
+def fitting(values, shapes):
+    """Take over from a saved model what fits: by name and equal shape, layers being counted from the picture.
+
+    At another image size both networks have more or fewer layers at the end that is far from the picture. The
+    discriminator's names count from the picture anyway; the generator's count from z, so that "g_h1" at 64 pixels does
+    what "g_h2" does at 128. The generator's dense layer is taken at the same size only: what it makes of z is for
+    the layer that follows it.
+
+    Args:
+      values: dict of name → array, as a checkpoint has it.
+      shapes: as `weight_shapes` gives them.
+    Returns:
+      dict of name → float32 array: the weights, and for each of the generator's its moving average, which is the
+      weight itself where the model has none.
+    """
+    shift = _generator_layers(shapes) - _generator_layers(values)
+    taken = {}
+    for name, value in weights_in(values).items():
+        here = _moved(name, shift)
+        if name.endswith(AVERAGE) or shapes.get(here) != value.shape or value.dtype != np.float32:
+            continue
+        taken[here] = value
+        if here.startswith('g_'):
+            taken[here + AVERAGE] = values.get(name + AVERAGE, value)
+    return taken
+
+
+def _generator_layers(names):
+    return sum(re.fullmatch(r'g_h\d+/w', name) is not None for name in names)
+
+
+def _moved(name, shift):
+    """The name of a layer of the generator where so many layers more stand before it; None for the dense layer."""
+    if shift and name.startswith('g_h0_lin/'):
+        return None
+    return re.sub(r'^(g_(?:h|bn))(\d+)(?=/)', lambda found: f'{found[1]}{int(found[2]) + shift}', name)

@@ -1,0 +1,105 @@
+"""The model that ships with the project: the weights of both networks in one file, roses_64.npz, beside its card."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.runs.weights import AVERAGE, ITERATIONS, fingerprint, weights_in
+
+SHIPPED = 'shipped'  # what RUN and START_FROM call it
+FILE = Path(__file__).parents[1] / SHIPPED / 'roses_64.npz'
+MOST_BYTES = 20 * 10**6  # git keeps every version of it for ever
+FACTS = ('image_size', 'z_dim', ITERATIONS, 'fingerprint')  # entries of the file that are no weights
+
+
+class ShippedModel(NamedTuple):
+    """What the file holds, checked."""
+
+    path: Path
+    values: dict  # name of a variable → float32 array; under "global_step" how many iterations made them
+    image_size: int
+    z_dim: int
+    fingerprint: str  # of the weights as they are in the file, in float16
+
+
+def require_shipped(setting):
+    """Refuse 'shipped' where this copy of the project has no such file.
+
+    Args:
+      setting: name of the setting that asks for it, RUN or START_FROM.
+    Raises:
+      BadInput: there is none.
+    """
+    if not FILE.exists():
+        raise BadInput(f"{setting} is '{SHIPPED}', but this copy of the project has no shipped model: there is no "
+                       f'{FILE}. Name a run of your own, or leave {setting} out.')
+
+
+def shipped_size():
+    """The image size of the shipped model; None where this copy of the project has none. Raises as `read_shipped`."""
+    return read_shipped().image_size if FILE.exists() else None
+
+
+def read_shipped(path=None):
+    """Read and check a file that `write_shipped` wrote.
+
+    Args:
+      path: Path; None for the model that ships.
+    Returns:
+      ShippedModel.
+    Raises:
+      BadInput: it cannot be read, or is not whole.
+    """
+    path = path or FILE
+    try:
+        with np.load(io.BytesIO(read_file(path)), allow_pickle=False) as file:
+            entries = {name: file[name] for name in file.files}
+        facts = {name: entries.pop(name).item() for name in FACTS}
+        if facts['fingerprint'] != fingerprint(entries) or not all(map(_is_weight, entries.values())):
+            raise ValueError('its weights are not those that were written')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as why:
+        raise BadInput(f'{path} is no whole model ({reason(why)}): put it back as it came with the project.') from None
+    values = {name: value.astype(np.float32) for name, value in entries.items()}
+    return ShippedModel(path, {**values, ITERATIONS: np.int64(facts[ITERATIONS])}, facts['image_size'],
+                        facts['z_dim'], facts['fingerprint'])
+
+
+def write_shipped(path, values, image_size, z_dim):
+    """Write the weights of both networks in float16, the generator's averages in the place of its weights.
+
+    Args:
+      path: Path of the file, which ends in ".npz"; its folder exists.
+      values: dict of name → array, as a checkpoint has it.
+      image_size: height and width of the pictures.
+      z_dim: length of z.
+    Returns:
+      ShippedModel, as it reads.
+    Raises:
+      BadInput: a weight is too large for float16, or the file would be too large to ship.
+      OSError: as `write_file`.
+    """
+    weights = weights_in(values)
+    with np.errstate(over='ignore'):  # told below
+        halves = {name: weights.get(name + AVERAGE, value).astype(np.float16)
+                  for name, value in weights.items() if not name.endswith(AVERAGE)}
+    large = [name for name, value in halves.items() if not _is_weight(value)]
+    if large:
+        raise BadInput(f'{large[0]} holds weights beyond 65504, the largest of float16: this model cannot be shipped.')
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, image_size=image_size, z_dim=z_dim, fingerprint=fingerprint(halves),
+                        **{ITERATIONS: values.get(ITERATIONS, 0)}, **halves)
+    if buffer.tell() > MOST_BYTES:
+        raise BadInput(f'The model takes {buffer.tell() / 1e6:.1f} MB, but at most {MOST_BYTES / 1e6:.0f} MB are '
+                       f'shipped: a model of at most 64 pixels fits, this one has {image_size}.')
+    write_file(path, buffer.getvalue())
+    return read_shipped(path)
+
+
+def _is_weight(value):
+    return value.dtype == np.float16 and bool(np.isfinite(value).all())

@@ -1,0 +1,25 @@
+"""The weights of both networks among what a checkpoint holds: their names, and what tells one model from another."""
+
+import hashlib
+import re
+
+import numpy as np
+
+AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
+ITERATIONS = 'global_step'  # how many iterations made them
+WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?')
+
+
+def weights_in(values):
+    """Both networks' weights and their averages, without Adam's moments: dict of name → array, as `values` is."""
+    return {name: value for name, value in values.items() if WEIGHT.fullmatch(name)}
+
+
+def fingerprint(weights):
+    """What tells these weights from any others: SHA-256 of names, types, shapes and values, as 64 characters."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = np.ascontiguousarray(weights[name])
+        digest.update(f'{name} {value.dtype} {value.shape}\n'.encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
