@@ -41,7 +41,7 @@ MEANINGS = {
                         'real pictures: lower is better, 0 cannot be told from real. Pictures as good as real ones '
                         f'stay below the curve of the run {REAL_RUN}.',
     'Quality/Standard_Error': 'How far Quality/Distance is off, give or take, by the luck of which pictures were '
-                              'generated: two values nearer than twice that may be the same.',
+                              'generated: two values nearer than three times that may be the same.',
     'Quality/Diversity': 'How far two pictures are apart on average, in grey levels. Far below the curve of the run '
                          f'{REAL_RUN}, the generator makes few kinds of picture.',
     'Quality/Copying': 'The median distance from a generated picture to the real one most like it: 1 is as far as a '
@@ -136,18 +136,19 @@ class Adviser:
 
         Args:
           lasts: whether it is so.
-          since: the iteration that was better for certain last.
+          since: the iteration that was better last.
           measures, expected, best: as in `watch_measures`.
         Returns:
           list of sentences, mostly empty.
         """
+        distance, floor = round(measures['Quality/Distance']), expected.get('Quality/Distance')
+        real = '' if floor is None else f'; real pictures: below {floor:.0f}'
         return self._rule(
             'plateau', lasts, not lasts,
             f'Since iteration {since} the generated pictures have come no nearer to the real ones, by more than chance '
-            f'(Quality/Distance {measures["Quality/Distance"]:.0f} ± {measures["Quality/Standard_Error"]:.0f}; real '
-            f'pictures: below {expected["Quality/Distance"]:.0f}). Training longer will hardly make them better. '
-            + (f'Make roses with the best checkpoint, {best}' if best else
-               'No checkpoint is kept as the best, since all that were measured copy too much.'))
+            f'(Quality/Distance {distance} ± {measures["Quality/Standard_Error"]:.0f}{real}). '
+            'Training longer will hardly make them better.'
+            + (f' Make roses with the best checkpoint, {best}' if best else ''))
 
     def _rule(self, name, holds, gone, sentence):
         if gone:

@@ -22,6 +22,7 @@ FULL_SIZE = 128  # pixels a side: of pictures twice as large half as many are de
 # One real picture differs from another as much in each group; `second` tells models from photographs best, light least.
 WEIGHTS = {'energy': 1, 'spread': 1, 'orient': 1, 'scale': 1, 'second': 2, 'thumb': 0.5}
 ALL = 'all'
+ALIKE = 1e-3  # statistics whose deviation is below that do not differ
 SPLITS = 16  # of the real pictures into halves
 
 
@@ -31,7 +32,8 @@ class Reference(NamedTuple):
     scales: dict  # of each group of statistics: what its numbers are multiplied by
     scaled: dict  # of each group, and of ALL: float32 [n, numbers]
     apart: dict  # of each group, and of ALL: mean distance of two real pictures
-    floor: float  # of one half of the real pictures beside the other: mean + 2 deviations; below is as good as real
+    floor: float | None  # of one half of the real pictures beside the other, mean + 2 deviations: below is as good as
+    # real; None where there are too few pictures to halve
 
 
 class Distance(NamedTuple):
@@ -51,7 +53,8 @@ def describe_reference(pictures):
       Reference.
     """
     groups = describe(some(pictures, MOST_REAL))
-    scales = {name: weight / max(float(np.sqrt(groups[name].var(0).sum())), 1e-3) for name, weight in WEIGHTS.items()}
+    deviations = {name: float(np.sqrt(group.var(0).sum())) for name, group in groups.items()}
+    scales = {name: weight / (deviations[name] if deviations[name] > ALIKE else 1) for name, weight in WEIGHTS.items()}
     scaled = _scaled(groups, scales)
     distances = {name: _distances(each, each) for name, each in scaled.items()}
     return Reference(scales, scaled, {name: _mean_apart(each) for name, each in distances.items()},
@@ -71,7 +74,7 @@ def distance(reference, fakes):
     for name, each in _scaled(describe(some(fakes, MOST_FAKES)), reference.scales).items():
         to_real, among = _distances(each, reference.scaled[name]).mean(1), _distances(each, each).sum(1)
         apart = reference.apart[name]
-        found[name] = [1000 * each / max(apart, 1e-6) for each in _energy_distance(to_real, among, apart)]
+        found[name] = [_in_thousandths(each, apart) for each in _energy_distance(to_real, among, apart)]
     value, error = found.pop(ALL)
     return Distance(value, error, {name: alone for name, (alone, _) in found.items()})
 
@@ -105,17 +108,21 @@ def _energy_distance(to_real, among, apart):
 
 
 def _floor(distances):
-    """Mean + 2 deviations of the value over fixed random halves; 0 where there are too few pictures to halve."""
+    """Mean + 2 deviations of the value over fixed random halves; None where there are too few pictures to halve."""
     count = len(distances)
     if count < 4:
-        return 0.
+        return None
     rng, values = np.random.RandomState(0), []
     for _ in range(SPLITS):
         order = rng.permutation(count)
         a, b = order[:count // 2], order[count // 2:]
         within = [_mean_apart(distances[np.ix_(half, half)]) for half in (a, b)]
         values.append(2 * distances[np.ix_(a, b)].mean() - sum(within))
-    return float(1000 * (np.mean(values) + 2 * np.std(values)) / max(_mean_apart(distances), 1e-6))
+    return float(_in_thousandths(np.mean(values) + 2 * np.std(values), _mean_apart(distances)))
+
+
+def _in_thousandths(value, apart):
+    return 1000 * value / (apart if apart > ALIKE else 1)  # beside pictures that are all alike there is no unit
 
 
 def _mean_apart(distances):

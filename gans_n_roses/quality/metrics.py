@@ -34,8 +34,9 @@ def describe_real(pictures):
     """
     reference = describe_reference(pictures)
     compared = np.linspace(0, len(pictures) - 1, min(MOST_COMPARED, len(pictures))).astype(int)
+    expected = {} if reference.floor is None else {SCORE: reference.floor}
     return Real(reference, compared, thumbnails(pictures, compared),
-                {SCORE: reference.floor, 'Quality/Diversity': diversity(pictures)})
+                {**expected, 'Quality/Diversity': diversity(pictures)})
 
 
 def measure(real, fakes):

@@ -24,6 +24,7 @@ COLOUR_UP_TO = 32  # pixels a side of the finest level that has bands of colour:
 ORIENTATIONS = 4
 THUMB = 4
 FAINT = np.float32(0.001)  # of 2, the range of the pixels: bands fainter than that count as empty
+CONTRAST = np.float32(10 / 127.5)  # of 2 too: a picture with hardly any counts as having that
 OPPONENT = np.float32([[.299, .587, .114], [.5, -.5, 0], [-.25, -.25, .5]]).T  # luminance, red-green, blue-yellow
 
 
@@ -69,7 +70,7 @@ def _describe_few(pictures):
     groups['energy'] = [each - contrast[:, np.newaxis] for each in means]
     cell = size // THUMB
     cells = image.reshape(count, THUMB, cell, THUMB, cell, 3).mean((2, 4)).reshape(count, -1)
-    groups['thumb'] = [cells / (image[..., 0].std((1, 2)) + FAINT)[:, np.newaxis]]
+    groups['thumb'] = [cells / np.sqrt(image[..., 0].var((1, 2)) + CONTRAST**2)[:, np.newaxis]]
     return {name: np.concatenate(each, axis=1).astype(np.float32) for name, each in groups.items()}
 
 

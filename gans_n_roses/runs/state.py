@@ -17,7 +17,7 @@ class RunState(NamedTuple):
 
     rng: np.random.RandomState  # draws batches and z
     grid_z: np.ndarray  # float32 [n, z_dim], the z of the sample grids
-    better: np.ndarray  # float64 [3]: iteration, distance and error of what was measured better for certain last
+    better: np.ndarray  # float64 [3]: iteration, distance and error of what was measured better last
 
 
 def pack(rng):

@@ -55,10 +55,26 @@ class Events:
 
     def event(self, **content):
         """Record a tf.Event."""
-        if self._writer is None:
-            self._open()
-        self._write(**content)
+        self.open()
+        self._write(self._writer, **content)
         self._writer.flush()
+
+    def open(self):
+        """Make the file, if none was made yet."""
+        if self._writer:
+            return
+        # TensorBoard reads a folder's files by name, which begins with the time, and drops the steps of one that are
+        # later than the start of the next: so a resumed run's name comes last, also where the clock was set back.
+        self._folder.mkdir(exist_ok=True)
+        times = (re.match(r'events\.out\.tfevents\.(\d{1,12})', path.name) for path in self._folder.iterdir())
+        now = max([time.time(), *(int(match[1]) + 1 for match in times if match)])
+        path = self._folder / f'events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}'
+        writer = tf.io.TFRecordWriter(os.fsencode(path))
+        self._write(writer, file_version='brain.Event:2')
+        # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
+        start = tf.SessionLog(status=tf.SessionLog.START)
+        self._write(writer, session_log=start, step=self._start + 1 if self._start else 0)
+        self._writer = writer
 
     def _summary(self, iteration, values):
         for value in values:
@@ -67,17 +83,6 @@ class Events:
                 self._described.add(value.tag)
         self.event(step=iteration, summary=tf.Summary(value=values))
 
-    def _open(self):
-        # TensorBoard reads a folder's files by name, which begins with the time, and drops the steps of one that are
-        # later than the start of the next: so a resumed run's name comes last, also where the clock was set back.
-        self._folder.mkdir(exist_ok=True)
-        times = (re.match(r'events\.out\.tfevents\.(\d{1,12})', path.name) for path in self._folder.iterdir())
-        now = max([time.time(), *(int(match[1]) + 1 for match in times if match)])
-        path = self._folder / f'events.out.tfevents.{now:.6f}.{socket.gethostname()}.{os.getpid()}'
-        self._writer = tf.io.TFRecordWriter(os.fsencode(path))
-        self._write(file_version='brain.Event:2')
-        # Drops what an interrupted run recorded later. Iteration 0 is recorded again: its checkpoint may be older.
-        self._write(session_log=tf.SessionLog(status=tf.SessionLog.START), step=self._start + 1 if self._start else 0)
-
-    def _write(self, **content):
-        self._writer.write(tf.Event(wall_time=time.time(), **content).SerializeToString())
+    @staticmethod
+    def _write(writer, **content):
+        writer.write(tf.Event(wall_time=time.time(), **content).SerializeToString())

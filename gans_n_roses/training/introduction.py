@@ -116,9 +116,9 @@ def what_to_load(run, origin):
 
 
 def best_to_load(run, origin):
-    """The name of a run's best checkpoint, and the command that makes roses with it."""
-    best = checkpoint_iterations(run.saved_models, 'best')[-1]
-    return f'best-{best}: {origin.command("LOAD=True", f"RUN={run.path}", "CHECKPOINT=best")}'
+    """The name of a run's best checkpoint and the command that makes roses with it; '' where it has none."""
+    best = checkpoint_iterations(run.saved_models, 'best')[-1:]
+    return f'best-{best[0]}: {origin.command("LOAD=True", f"RUN={run.path}", "CHECKPOINT=best")}' if best else ''
 
 
 def _load(which, checkpoint, roses):

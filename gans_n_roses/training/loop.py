@@ -28,6 +28,7 @@ from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import read_options, record_options, version_remarks
 from gans_n_roses.runs.resuming import merge_settings, what_makes_it
 from gans_n_roses.runs.shipped import shipped_size
+from gans_n_roses.runs.state import NOT_YET
 from gans_n_roses.training.introduction import introduce, what_to_load
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.monitor import (
@@ -97,6 +98,8 @@ def train(settings):
         start, state = _go_on(training) if options else (0, begin(settings))
         known = _record(training, options, dataset, start, weights)
         introduce(run, settings, dataset, graph, start, recipe, weights)
+        if not known:
+            state.better[:] = NOT_YET  # what was measured beside other pictures is not compared
 
         # Train
         with Monitor(run, start, settings.n_iterations) as monitor:

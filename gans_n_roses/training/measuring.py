@@ -47,15 +47,17 @@ class Measurements:
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
             self._real = describe_real(pictures)
         grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))
-        measures, expected = measure(self._real, np.concatenate([grid, *others])), self._real.expected
+        measures, expected = measure(self._real, np.concatenate(others)), self._real.expected
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
-        lasts = no_better(state.better, iteration, measures[SCORE], measures['Quality/Standard_Error'])
+        # What is measured at the end alone does not count: a run that goes on is as if it had never ended.
+        lasts = iteration % settings.measure_every == 0 and no_better(
+            state.better, iteration, settings.measure_every, measures[SCORE], measures['Quality/Standard_Error'])
         if measures[SCORE] < self._best and measures['Quality/Copies'] <= COPIES_ALLOWED:
             save_best(session, save_ops, run.saved_models, iteration, state, measures[SCORE])
             self._best = measures[SCORE]
-        best = best_to_load(run, settings.origin) if np.isfinite(self._best) else ''
+        best = best_to_load(run, settings.origin)
         self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, best))
         self._advise(iteration, self._adviser.watch_plateau(lasts, int(state.better[0]), measures, expected,
                                                             best))

@@ -39,6 +39,9 @@ class Monitor:
         self._line_before = None  # (time, iteration) of the last line
         self._events = Events(run.tensorboard, start)
         self._real = Events(run.tensorboard / REAL_RUN, start)
+        if start:  # what was recorded later is dropped in both at once
+            self._record(self._events.open)
+            self._record(self._real.open)
 
     def __enter__(self):
         return self

@@ -89,10 +89,16 @@ def test_every_size_is_measured(size):
 
 @pytest.mark.parametrize('pictures', [np.full([1, 16, 16, 3], 9, np.uint8), np.zeros([5, 16, 16, 3], np.uint8)],
                          ids=['one', 'all alike'])
-def test_too_few_real_pictures_give_figures_all_the_same(pictures):
+def test_too_few_real_pictures_give_small_figures_and_no_floor(pictures):
     real = describe_reference(pictures)
-    assert np.isfinite(real.floor)
-    assert np.isfinite(distance(real, draw(5, 1, 16))[:2]).all()
+    assert real.floor is None or real.floor == 0
+    assert all(0 < abs(value) < 1e6 for value in distance(real, draw(5, 1, 16))[:2])
+
+
+def test_one_blank_picture_hides_no_wrong_colours(unseen):
+    pictures = draw(100, 1)
+    pictures[7] = 255
+    assert distance(describe_reference(pictures), unseen[..., [1, 0, 2]]).parts['thumb'] > 100
 
 
 def test_value_in_double_precision_is_the_same(real, unseen, monkeypatch):

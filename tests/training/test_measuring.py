@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, mak
 
 @pytest.fixture
 def soon_no_better(monkeypatch, pictures_folder, make_settings, tmp_path):
-    """Settings of a run whose first measurement, at iteration 2, stays the best: by iteration 6 it is long enough."""
+    """Settings of a run whose first measurement, at iteration 2, stays the best: by iteration 8 it is long enough."""
     monkeypatch.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
     monkeypatch.setattr('gans_n_roses.quality.plateau.SURE', 1e6)
     return make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
@@ -144,14 +145,23 @@ def test_a_run_that_gets_no_better_is_told_and_goes_on(soon_no_better, capsys):
 def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_no_better, capsys):
     run = train(soon_no_better)
     said = capsys.readouterr().out
-    assert "STOP_WHEN is 'no better', so the run ends at iteration 6." in said
+    assert "STOP_WHEN is 'no better', so the run ends at iteration 8." in said
     assert f'RESUME=True RUN={run.path} STOP_WHEN=`' in said and 'Done' in said
-    assert checkpoint_iterations(run.saved_models)[-1] == 6
-    assert (run.generated_images / '0000006.png').exists() and (run.generated_images / 'training.gif').exists()
+    assert checkpoint_iterations(run.saved_models)[-1] == 8
+    assert (run.generated_images / '0000008.png').exists() and (run.generated_images / 'training.gif').exists()
 
 
 def test_an_interrupted_run_ends_where_it_would_have(soon_no_better):
     run = train(dataclasses.replace(soon_no_better, n_iterations=4))
     asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
     train(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
-    assert checkpoint_iterations(run.saved_models)[-1] == 6
+    assert checkpoint_iterations(run.saved_models)[-1] == 8
+
+
+def test_other_pictures_are_not_compared_with_those_of_before(soon_no_better, tmp_path):
+    run = train(dataclasses.replace(soon_no_better, n_iterations=6))
+    folder = Path(soon_no_better.dataset_path)
+    next(folder.glob('*.*')).unlink()
+    asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
+    train(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
+    assert checkpoint_iterations(run.saved_models)[-1] == 12
