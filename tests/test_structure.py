@@ -17,8 +17,9 @@ GROUND = ['settings', 'origin', 'errors', PACKAGE]
 WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
         'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
-        'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.decoding', 'pictures.folder',
-        'pictures.images', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
+        'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.cache', 'pictures.decoding',
+        'pictures.folder', 'pictures.images', 'pictures.reading', 'machine.files', 'machine.output', 'machine.quiet',
+        'machine.stopping')]
 
 
 def floor_of(module):

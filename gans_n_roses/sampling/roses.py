@@ -31,8 +31,8 @@ def sample(settings):
     """Make roses with the newest or the best checkpoint of a run. What makes the model comes from the checkpoint.
 
     Args:
-      settings: Settings; reads results_path, dataset_chosen, run, checkpoint, seed, n_samples, sample_as, n_frames and
-        export.
+      settings: Settings; reads results_path, dataset_chosen, run, checkpoint, cache, seed, n_samples, sample_as,
+        n_frames and export.
     Returns:
       list of Paths made: a grid, a folder of roses, an animation, a sheet of nearest pictures, a SavedModel.
     Raises:
@@ -104,8 +104,8 @@ def make_measures(saved, seed, settings, run):
     path = settings.dataset_path
     if isinstance(of_the_run, str) and os.path.isdir(known := settings.origin.folder / of_the_run):
         path = known
-    pictures = load_dataset(path, saved.image_size)
-    real = describe_real(pictures)
+    pictures = load_dataset(path, saved.image_size, settings.cache)
+    real = describe_real(np.asarray(pictures))
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
     print(f'Measured beside the {len(pictures)} pictures in {path}:')
     for name, value in measure(real, np.concatenate(roses)).items():

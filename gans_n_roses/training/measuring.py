@@ -41,7 +41,7 @@ class Measurements:
         """
         session, gan, pictures, _, run, save_ops = self._training
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
-            self._real = describe_real(pictures)
+            self._real = describe_real(np.asarray(pictures))
         grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))
         measures = measure(self._real, np.concatenate([grid, *others]))
         self._monitor.scalars(iteration, {f'Measures/{name}': value for name, value in measures.items()})
