@@ -40,8 +40,8 @@ class Damaged(RunFailed):
 class CachedPictures:
     """Pictures in a file: uint8 [n, size, size, 3], of which no more is in memory than what was asked for last.
 
-    They are indexed as an array is. Each picture is checked as it is read. They are read, and not mapped into memory:
-    pages of a mapping count as the process's memory, and a disk's fault in one kills the process without a word.
+    They are indexed as an array is, and each picture is checked as it is read. They are read, not mapped into memory:
+    pages of a mapping count as memory of the process, and a fault of the disk in one of them kills it without a word.
 
     Raises:
       Damaged: a picture is not as it was written. The file is deleted, so that the next start makes it anew.
@@ -77,10 +77,13 @@ class CachedPictures:
         except OSError as problem:
             whole, fault = False, f'it cannot be read: {reason(problem)}'
         if not whole:
-            with contextlib.suppress(OSError):  # one of another process may be in its place by now; that costs time
-                self._path.unlink()
-            raise Damaged(f'The cache of decoded pictures {self._path} is damaged: {fault}. It is deleted, and the '
-                          'next start makes it anew.')
+            try:
+                self._path.unlink(missing_ok=True)  # or a newer one, of another process: that costs time alone
+                then = 'It is deleted'
+            except OSError:
+                then = 'Delete it'
+            raise Damaged(f'The cache of decoded pictures {self._path} is damaged: {fault}. {then}, and the next start '
+                          'makes it anew.')
 
 
 class Cache(NamedTuple):

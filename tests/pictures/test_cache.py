@@ -81,7 +81,7 @@ def test_what_has_changed_is_noticed_and_decoded_alone(folder, decoded, change, 
     decoded.clear()
     read_folder(folder, SIZE, cache=True)
     assert set(decoded) == {'bad.jpg', 'cut.png', *again}
-    assert len(decoded) <= 3 + len(again)  # the two that cannot be read: looked at before the cache is written, and then
+    assert len(decoded) == 2 + len([name for name in again if name != 'bad.jpg'])
     decoded.clear()
     assert_as_without_cache(folder)
 
@@ -102,7 +102,7 @@ def test_names_that_are_no_unicode(tmp_path):
     except OSError:
         pytest.skip('this file system takes no such names')
     for _ in range(2):
-        assert numbers(assert_as_without_cache(tmp_path).images) == [3]
+        assert numbers(assert_as_without_cache(tmp_path).images[:]) == [3]
 
 
 def test_is_indexed_as_an_array(folder):
@@ -111,7 +111,7 @@ def test_is_indexed_as_an_array(folder):
     assert (type(array), array.dtype, array.shape, len(images)) == (np.ndarray, np.uint8, images.shape, 6)
     assert images.nbytes == array.nbytes
     for key in (0, -1, np.int64(2), slice(1, 4), slice(None, None, -2), [4, 0, 4], np.array([[1, 2], [3, 0]]),
-                np.arange(6) % 2 == 0, (2, slice(None), slice(None, None, -1)), ([1, 3], 0, 5), slice(3, 3)):
+                np.arange(6) % 2 == 0, slice(3, 3), (2, slice(None), slice(None, None, -1)), ([1, 3], 0, 5)):
         assert np.array_equal(images[key], array[key]), key
     assert np.array_equal(np.asarray(images), array)
     with pytest.raises(IndexError):
@@ -145,7 +145,7 @@ def test_a_damaged_picture_is_never_given_out(folder, path, capsys):
     path.write_bytes(content)
     images = read_folder(folder, SIZE, cache=True).images
     assert len(images[:2]) == 2
-    with pytest.raises(RunFailed, match='is damaged: picture 3 of 6 is not as it was written. It is deleted') as caught:
+    with pytest.raises(RunFailed, match='is damaged: picture 3 of 6 is not as it was written') as caught:
         images[[0, 2]]
     assert '\n' not in str(caught.value)
     assert not path.exists()
@@ -176,7 +176,7 @@ def test_pictures_stay_what_they_are_while_another_process_writes_the_cache_anew
     images = read_folder(folder, SIZE, cache=True).images
     before = images[:]
     put(folder, 'a.png', coloured(99))
-    assert numbers(read_folder(folder, SIZE, cache=True).images)[0] == 99
+    assert numbers(read_folder(folder, SIZE, cache=True).images[:])[0] == 99
     assert np.array_equal(images[:], before)
 
 
@@ -259,14 +259,15 @@ def test_neither_making_it_nor_reading_all_of_it_holds_all_in_memory(tmp_path):
     for number in range(120):
         put(tmp_path, f'{number:03d}.png', coloured(number))
     megabytes, grown, same = in_child("""
-import resource
+import contextlib, resource
 from gans_n_roses.pictures import reading
 from gans_n_roses.pictures.folder import read_folder
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3)
 reading.TOGETHER = 4
 read_folder(sys.argv[1], 16)
 before = peak()
-images = read_folder(sys.argv[1], 640, cache=True).images
+with contextlib.redirect_stdout(None):  # it tells that it is large
+    images = read_folder(sys.argv[1], 640, cache=True).images
 same = all(images[row][0, 0, 0] == row for row in range(len(images)))
 tell([images.nbytes / 1e6, peak() - before, same])
 """, tmp_path)
@@ -277,17 +278,13 @@ tell([images.nbytes / 1e6, peak() - before, same])
 # Real runs
 
 def test_a_run_is_the_same_with_and_without_cache(launcher, tiny, caches, tmp_path):
-    data = make_pictures(tmp_path / 'data')
-    before = set(caches.glob('*'))
-    runs = []
-    for name, given in (('without', {'CACHE': False}), ('first', {}), ('second', {})):
-        ended = launcher.run({**tiny, **given, 'DATASET_PATH': data, 'RESULTS_PATH': tmp_path / name,
-                              'N_ITERATIONS': 3})
+    data, before = make_pictures(tmp_path / 'data'), set(caches.glob('*.pictures'))
+    settings = {**tiny, 'DATASET_PATH': data, 'N_ITERATIONS': 3}
+    for cached in (False, True):
+        ended = launcher.run({**settings, 'CACHE': cached, 'RESULTS_PATH': tmp_path / str(cached)})
         assert ended.code == 0, ended.text
-        runs.append(only_run(tmp_path / name))
-        assert any(each.suffix == '.pictures' for each in set(caches.glob('*')) - before) == (name != 'without')
-    for run in runs[1:]:
-        assert_same_state(runs[0], run, 3)
+        assert len(set(caches.glob('*.pictures')) - before) == cached
+    assert_same_state(only_run(tmp_path / 'False'), only_run(tmp_path / 'True'), 3)
 
 
 def test_damage_while_training_ends_the_run_in_a_sentence_and_it_goes_on(launcher, tiny, caches, tmp_path):
