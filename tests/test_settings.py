@@ -283,7 +283,7 @@ def test_every_setting_belongs_to_one_place():
     assert [name for name in NAMES if places[name] == OF_RUN] == [
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'EMA_DECAY', 'PRECISION', 'SEED', 'N_SAMPLES']
     assert [name for name in NAMES if places[name] in (DOOR, OF_LOAD)] == [
-        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'CACHE', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
 
 
 # Where settings come from
