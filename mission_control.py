@@ -14,6 +14,7 @@ CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured n
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
 DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN (with DATASET_PATH=… that folder's)
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
+CACHE = True  # keeps the decoded pictures on the disk: starts sooner, and needs no memory for them (docs/speed.md)
 RESULTS_PATH = './Results/'  # where runs are kept
 
 # Training

@@ -1,16 +1,20 @@
-"""How long a folder of pictures takes to load, how much memory, and what one batch costs.
+"""How long a folder of pictures takes to load, first and again, how much memory, and what one batch costs.
 
     python -m benchmarks.loading                         2,000 made-up JPEGs, 200×150
     python -m benchmarks.loading --count 20000           more of them
     python -m benchmarks.loading Dataset/flower_photos/roses
 
-Memory is the process's peak above what it held before loading; Linux and macOS only. Takes 1.3 GB itself.
+Each load is a process of its own. Memory is its peak above what it held before loading; Linux and macOS only. Takes
+1.3 GB itself, and room on the disk for the made-up pictures and their cache, which are deleted.
 """
 
 import argparse
+import multiprocessing
+import os
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +22,9 @@ from PIL import Image
 
 from benchmarks.shared import peak_mb
 from gans_n_roses.pictures.folder import next_batch, read_folder
-from gans_n_roses.training.introduction import summary
 
-ITERATION_MS = 150  # one training step at the article's settings on two CPU cores
+ITERATION_MS = 85  # the fastest training step at the article's settings in docs/speed.md: batch 12, in bfloat16
+LOADS = {'without cache': False, 'first, with cache': True, 'second, with cache': True}
 WIDTH, HEIGHT = 200, 150
 
 
@@ -32,51 +36,63 @@ def main():
     parser.add_argument('--image-size', type=int, default=64, help='pixels (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=12, help='pictures drawn for an iteration (%(default)s)')
     arguments = parser.parse_args()
-    if arguments.folder:
-        measure_loading(arguments.folder, arguments.image_size)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            make_jpegs(Path(folder), arguments.count)
-            measure_loading(folder, arguments.image_size)
-    measure_batches(arguments.image_size, arguments.batch_size)
+    with tempfile.TemporaryDirectory() as made:
+        os.environ['XDG_CACHE_HOME'] = made  # in place of the user's own
+        folder = arguments.folder or Path(made, 'pictures')
+        if not arguments.folder:
+            make_jpegs(folder, arguments.count)
+        measure_loads(folder, arguments.image_size)
+        dataset = read_folder(folder, arguments.image_size, cache=True)
+        from gans_n_roses.training.introduction import summary  # here: the loading processes need no TensorFlow
+        print(*summary(dataset), f'{dataset.images.nbytes / 1e6:.0f} MB at {arguments.image_size} pixels', sep='\n')
+        measure_batches(dataset.images, arguments.batch_size)
 
 
 def make_jpegs(folder, count):
     """Write smooth random pictures, which compress about as photographs do."""
+    folder.mkdir()
     rng = np.random.RandomState(0)
     for number in range(count):
         coarse = Image.fromarray(rng.randint(0, 256, [12, 16, 3], np.uint8))
         coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).save(folder / f'{number:06d}.jpg', quality=90)
 
 
-def measure_loading(folder, image_size):
-    """Print seconds, pictures a second and memory for one read of a folder."""
-    before = peak_mb()
-    start, worked = time.perf_counter(), time.process_time()
-    dataset = read_folder(folder, image_size)
+def measure_loads(folder, image_size):
+    """Print seconds, pictures a second and memory for each of LOADS, and how the second start compares to the first."""
+    seconds = {}
+    for name, cache in LOADS.items():
+        with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:  # a peak of memory never falls
+            job = process.submit(measure_load, folder, image_size, cache)
+            count, seconds[name], worked, grown = job.result()
+        print(f'{name:<20}{seconds[name]:8.3f} s ({worked:.3f} s of processor time), '
+              f'{count / seconds[name]:,.0f} pictures a second, {grown:.0f} MB')
+    without, first, second = seconds.values()
+    print(f'{"ratio":<20}{second / without:8.3f} of the time without cache; making it takes {first / without:.2f}\n')
+
+
+def measure_load(folder, image_size, cache):
+    """Load a folder; returns (pictures, seconds, those of the processors, MB)."""
+    before, start, worked = peak_mb(), time.perf_counter(), time.process_time()
+    dataset = read_folder(folder, image_size, cache)
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
-    print(*summary(dataset), sep='\n')
-    print(f'loading      {seconds:.2f} s ({worked:.2f} s of processor time), '
-          f'{len(dataset.images) / seconds:.0f} pictures a second')
-    print(f'memory       {peak_mb() - before:.0f} MB above the start, of which {dataset.images.nbytes / 1e6:.0f} MB '
-          f'are the pictures at {image_size} pixels')
+    return len(dataset.images), seconds, worked, peak_mb() - before
 
 
-def measure_batches(image_size, batch_size):
+def measure_batches(cached, batch_size):
     """Print the median cost of next_batch from few pictures and from many, drawn in turn."""
-    many = np.zeros([100_000, image_size, image_size, 3], np.uint8)
+    many = np.zeros([100_000, *cached.shape[1:]], np.uint8)
     many += np.arange(100_000, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]  # so that memory holds it
-    pools, rng = {100: many[:100], 100_000: many}, np.random.RandomState(0)
-    times = {count: [] for count in pools}
+    pools = {'100': many[:100], '100,000': many, f'{len(cached):,} in the cache': cached,
+             '1,000,000 (one of them in memory)': np.broadcast_to(many[0], [10**6, *many.shape[1:]])}
+    times, rng = {name: [] for name in pools}, np.random.RandomState(0)
     for _ in range(200):
-        for count, pool in pools.items():
+        for name, pool in pools.items():
             start = time.perf_counter()
             next_batch(pool, batch_size, rng)
-            times[count].append(1000 * (time.perf_counter() - start))
-    few_ms, many_ms = (statistics.median(times[count]) for count in pools)
-    for count, ms in zip(pools, (few_ms, many_ms), strict=True):
-        print(f'next_batch   {ms:.2f} ms of {count} pictures: {ms / ITERATION_MS:.1%} of a {ITERATION_MS} ms iteration')
-    print(f'ratio        {many_ms / few_ms:.1f}; an iteration takes {(many_ms - few_ms) / ITERATION_MS:+.1%} time')
+            times[name].append(1000 * (time.perf_counter() - start))
+    for name, spent in times.items():
+        ms = statistics.median(spent)
+        print(f'next_batch   {ms:.2f} ms of {name}: {ms / ITERATION_MS:.2%} of a {ITERATION_MS} ms iteration')
 
 
 if __name__ == '__main__':

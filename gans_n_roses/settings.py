@@ -96,6 +96,7 @@ class Settings:
         OF_RUN, (str,), "a name of at most 100 letters, digits, '_', '-' and '.' that makes a folder on any system",
         lambda value: re.fullmatch(r'\w[\w.-]{,99}(?<!\.)', value) is not None and _is_unicode(value))
     image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
+    cache: bool = _switch(DOOR, before=True)
     results_path: str = _text(DOOR)
     n_iterations: int = _whole(OF_NOW, 1)
     stop_when: str = _setting(OF_NOW, (str,), "'' for never, or 'no better'", lambda value: value in STOPS, before='')

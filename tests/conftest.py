@@ -27,6 +27,13 @@ def make_settings():
     return lambda **changes: dataclasses.replace(shipped, **changes)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def caches(tmp_path_factory):
+    """The folder that caches of decoded pictures lie in, in place of the user's own; also for started processes."""
+    os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('caches'))
+    return Path(os.environ['XDG_CACHE_HOME']) / 'gans_n_roses'
+
+
 @pytest.fixture
 def pictures_folder(tmp_path):
     """A folder of 8 different small PNGs: a coloured disc on a shaded ground."""

@@ -30,7 +30,8 @@ VALUES = {
                        ['', 'a' * 101, 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5,
                         None]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
-    'results_path': TEXT, 'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
+    'cache': SWITCH, 'results_path': TEXT,
+    'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE,
     'start_from': (['', 'shipped', 'latest', 'my run'], ['  ', 'a\0b', 5, None, True, ['x']]),
     'recipe': (['article', 'auto'], ['', 'Auto', 'best', None, True]),
@@ -123,7 +124,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
     sentence = str(refused.value)
     assert sentence.startswith(f'{name.upper()} is {value!r}, but must be ')
     allowed = {
-        'load': 'True or False', 'resume': 'True or False', 'export': 'True or False',
+        'load': 'True or False', 'resume': 'True or False', 'export': 'True or False', 'cache': 'True or False',
         'run': 'text', 'dataset_path': 'text', 'results_path': 'text',
         'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
@@ -286,7 +287,7 @@ def test_every_setting_belongs_to_one_place():
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'PRECISION',
         'SEED', 'N_SAMPLES']
     assert [name for name in NAMES if places[name] in (DOOR, OF_LOAD)] == [
-        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'CACHE', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
 
 
 # Where settings come from

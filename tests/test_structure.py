@@ -19,7 +19,8 @@ WITHOUT_TENSORFLOW = [
         'checks', 'download', 'errors', 'origin', 'settings', 'ship', 'usage', 'quality.advice', 'quality.copying',
         'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau', 'quality.recipe',
         'quality.statistics', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped', 'runs.weights',
-        'pictures.decoding', 'pictures.folder', 'pictures.images', 'machine.files', 'machine.output', 'machine.quiet',
+        'pictures.cache', 'pictures.decoding', 'pictures.folder', 'pictures.images', 'pictures.reading',
+        'machine.files', 'machine.output', 'machine.quiet',
         'machine.stopping')]
 
 

@@ -4,45 +4,45 @@ import collections
 import hashlib
 import os
 import unicodedata
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
-from tqdm import tqdm
 
 from gans_n_roses.errors import BadInput
-from gans_n_roses.pictures.decoding import read_picture
+from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
+from gans_n_roses.pictures.reading import FILE, PICTURE, read_pictures
+
+PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which the article's draw costs next to nothing
 
 
 class Dataset(NamedTuple):
     """The pictures of a folder, and what was found there."""
 
-    images: np.ndarray  # uint8 [n, size, size, 3], sorted by path
+    images: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], sorted by path
     skipped: list  # (path in the folder, reason), one for each picture that could not be read; safe to print
     duplicates: int  # pictures whose file is the same, byte for byte, as an earlier one's
     enlarged: int  # pictures that were smaller than size
     fingerprint: str  # changes when a picture is added, removed or changed, or the order changes
 
 
-def load_dataset(path, image_size):
+def load_dataset(path, image_size, cache=False):
     """Read every picture in a folder and its subfolders.
 
     Args:
       path: the folder, str or Path.
       image_size: height and width that the pictures are fitted to, in pixels.
+      cache: True takes them from the cache, where they lie on the disk, and puts there what it lacks.
     Returns:
-      uint8 [n, image_size, image_size, 3], sorted by path.
+      uint8 [n, image_size, image_size, 3], sorted by path: an array, or CachedPictures, which are indexed like one.
     Raises:
       BadInput: no such folder, no readable picture in it, or more pictures than memory.
     """
-    return read_folder(path, image_size).images
+    return read_folder(path, image_size, cache).images
 
 
-def read_folder(path, image_size):
-    """`load_dataset`, with what was skipped and found on the way.
+def read_folder(path, image_size, cache=False):
+    """`load_dataset`, with what was skipped and found on the way: the same with and without cache.
 
     Hidden files, and files that are no pictures, are passed over.
 
@@ -52,29 +52,36 @@ def read_folder(path, image_size):
     """
     require_folder(path)
     root = Path(path)
-    files = list_files(root)
-    try:
-        images = np.empty([len(files), image_size, image_size, 3], np.uint8)
-    except MemoryError:
-        raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE '
-                       'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
-    Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
-    with warnings.catch_warnings(), ThreadPoolExecutor(1) as for_large, ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter('ignore')  # Pillow warns of odd metadata in files that it reads all the same
-        jobs = pool.map(lambda row: read_picture(root / files[row], images[row], for_large), range(len(files)))
-        found = list(tqdm(jobs, 'Reading pictures', len(files), delay=1, leave=False, disable=None))
-
-    rows = [row for row, picture in enumerate(found) if isinstance(picture, tuple)]
-    skipped = [(_printable(files[row]), reason) for row, reason in enumerate(found) if isinstance(reason, str)]
-    if not rows:
+    names = list_files(root)
+    cached = read_through_cache(root, names, image_size) if cache else None
+    images, files, skipped = cached or _read_into_memory(root, names, image_size)
+    if not len(images):
         raise BadInput(f'DATASET_PATH is {str(path)!r}, but it holds no picture that can be read '
-                       f'({len(files)} files looked at{_named(skipped)}): '
+                       f'({len(names)} files looked at{_named(skipped)}): '
                        'set it to a folder of pictures in mission_control.py.')
-    for target, row in enumerate(rows):  # closes the gaps in place: a copy of all would double the memory
-        images[target] = images[row]
-    digests, enlarged = zip(*(found[row] for row in rows), strict=True)
-    return Dataset(images[:len(rows)], skipped, len(rows) - len(set(digests)), sum(enlarged),
-                   hashlib.sha256(b''.join(digests)).hexdigest())
+    pictures = files[files['kind'] == PICTURE]
+    digests = pictures['digest']
+    return Dataset(images, skipped, len(digests) - len(set(digests.tolist())), int(pictures['enlarged'].sum()),
+                   hashlib.sha256(digests.tobytes()).hexdigest())
+
+
+def _read_into_memory(root, names, image_size):
+    """What `read_through_cache` returns, all in one array."""
+    try:
+        images = np.empty([len(names), image_size, image_size, 3], np.uint8)
+    except MemoryError:
+        raise BadInput(f'{len(names)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
+                       'set DATASET_PATH to fewer pictures, or set CACHE = True in mission_control.py, by which they '
+                       'stay on the disk.') from None
+    files, count = np.zeros(len(names), FILE), 0
+
+    def put(pictures):
+        nonlocal count
+        images[count:count + len(pictures)] = pictures
+        count += len(pictures)
+
+    skipped = read_pictures(root, names, image_size, files, put)
+    return images[:count], files, skipped
 
 
 def require_folder(path, place='in mission_control.py'):
@@ -102,11 +109,33 @@ def next_batch(data, batch_size, rng, mirror=False):
     Returns:
       float32 [batch_size, size, size, 3] in [-1, 1].
     """
-    batch = data[rng.permutation(len(data))[:batch_size]]
+    batch = data[draw_rows(len(data), batch_size, rng)]
     if mirror:
         turned = rng.uniform(size=batch_size) < 0.5
         batch[turned] = batch[turned, :, ::-1]
     return to_float(batch)
+
+
+def draw_rows(count, batch_size, rng):
+    """Draw numbers below count without replacement, in any order: every choice is as likely as any other.
+
+    The article's draw shuffles all of them. Beyond PERMUTED pictures for each one in a batch that would be felt, and
+    numbers are drawn one by one; one that was drawn before is drawn anew.
+
+    Args:
+      count: how many pictures there are.
+      batch_size: how many numbers, at most count.
+      rng: np.random.RandomState.
+    Returns:
+      int [batch_size].
+    """
+    if count <= PERMUTED * batch_size:
+        return rng.permutation(count)[:batch_size]
+    rows = []
+    while len(rows) < batch_size:
+        drawn = rng.randint(count, size=batch_size - len(rows), dtype=np.int64)
+        rows = list(dict.fromkeys([*rows, *drawn.tolist()]))
+    return np.array(rows)
 
 
 def to_float(pictures):
@@ -128,29 +157,35 @@ def list_files(root):
     while folders:  # no recursion, in which folders a thousand deep would end
         folder = folders.pop()
         try:
-            known, names = os.stat(folder), os.listdir(folder)
+            known = os.stat(folder)
+            with os.scandir(folder) as entries:
+                inside, within = _split(entries) if (known.st_dev, known.st_ino) not in seen else ([], [])
         except OSError:
             files.append(folder)
             continue
-        if (known.st_dev, known.st_ino) in seen:
-            continue
         seen.add((known.st_dev, known.st_ino))
-        for name in sorted(names, reverse=True):  # the last one that is put in is the first to be taken out
-            path = os.path.join(folder, name)
-            if name.startswith('.'):
-                continue
-            if os.path.isdir(path):
-                folders.append(path)
-            # No pipes: they keep their reader waiting. What cannot be looked at tells the reason when opened.
-            elif os.path.isfile(path) or not os.path.exists(path):
-                files.append(path)
-    return sorted((Path(path).relative_to(root).as_posix() for path in files),
+        files += inside
+        folders += sorted(within, reverse=True)  # the last one that is put in is the first to be taken out
+    begins = len(os.path.join(root, ''))
+    return sorted((path[begins:].replace(os.sep, '/') or '.' for path in files),
                   key=lambda name: (unicodedata.normalize('NFC', name), name))
 
 
-def _printable(text):
-    """With escapes for what breaks a line or a terminal's encoding, as file names may."""
-    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+def _split(entries):
+    """What a folder holds and is not hidden: (paths of files, paths of folders)."""
+    files, folders = [], []
+    for entry in entries:
+        try:
+            if entry.name.startswith('.'):
+                continue
+            if entry.is_dir():
+                folders.append(entry.path)
+            # No pipes: they keep their reader waiting.
+            elif entry.is_file() or not os.path.exists(entry.path):
+                files.append(entry.path)
+        except OSError:  # what cannot be looked at tells the reason when opened
+            files.append(entry.path)
+    return files, folders
 
 
 def _named(skipped):

@@ -34,8 +34,8 @@ def sample(settings):
     What makes the model comes from the checkpoint.
 
     Args:
-      settings: Settings; reads results_path, dataset_chosen, run, checkpoint, seed, n_samples, sample_as, n_frames and
-        export.
+      settings: Settings; reads results_path, dataset_chosen, run, checkpoint, cache, seed, n_samples, sample_as,
+        n_frames and export.
     Returns:
       list of Paths made: a grid, a folder of roses, an animation, a sheet of nearest pictures, a SavedModel.
     Raises:
@@ -107,7 +107,7 @@ def make_measures(saved, seed, settings, run):
     path = settings.dataset_path
     if isinstance(of_the_run, str) and os.path.isdir(known := settings.origin.folder / of_the_run):
         path = known
-    pictures = load_dataset(path, saved.image_size)
+    pictures = load_dataset(path, saved.image_size, settings.cache)
     real = describe_real(pictures)
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
     print(f'Measured beside the {len(pictures)} pictures in {path}:')

@@ -167,7 +167,7 @@ def grid_cadence(settings, iteration):
 
 def _read_pictures(settings):
     print(f'Reading {settings.dataset_path}', flush=True)
-    dataset = read_folder(settings.dataset_path, settings.image_size)
+    dataset = read_folder(settings.dataset_path, settings.image_size, settings.cache)
     if len(dataset.images) < settings.batch_size:
         raise BadInput(f'BATCH_SIZE is {settings.batch_size}, but DATASET_PATH {settings.dataset_path!r} holds '
                        f'{len(dataset.images)} pictures: set BATCH_SIZE to at most that, or add pictures.')

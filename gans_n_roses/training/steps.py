@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.pictures.cache import CachedPictures
 from gans_n_roses.pictures.folder import next_batch
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
@@ -22,7 +23,7 @@ class Training(NamedTuple):
 
     session: tf.Session
     gan: GanGraph
-    pictures: np.ndarray  # uint8 [n, size, size, 3], the real ones
+    pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], the real ones
     settings: Settings
     run: RunFolder | None = None  # `steps` needs neither this nor the next one: they are the loop's, which saves
     save_ops: SaveOps | None = None

@@ -1,8 +1,9 @@
 """What an iteration is given: pictures drawn as the article draws them, in [-1, 1]."""
 
 import numpy as np
+import pytest
 
-from gans_n_roses.pictures.folder import next_batch, to_float
+from gans_n_roses.pictures.folder import PERMUTED, draw_rows, next_batch, to_float
 
 
 def test_next_batch_is_the_articles_draw():
@@ -26,6 +27,40 @@ def test_next_batch_draws_without_replacement_and_all_in_time():
         assert len(set(drawn)) == 10
         seen.update(drawn)
     assert seen == set(range(40))
+
+
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_the_articles_draw_ends_where_it_would_be_felt(batch_size):
+    def shuffled(count):
+        return np.random.RandomState(1).permutation(count)[:batch_size]
+
+    def drawn(count):
+        return draw_rows(count, batch_size, np.random.RandomState(1))
+
+    assert np.array_equal(drawn(PERMUTED * batch_size), shuffled(PERMUTED * batch_size))
+    assert not np.array_equal(drawn(PERMUTED * batch_size + 1), shuffled(PERMUTED * batch_size + 1))
+
+
+def test_many_pictures_are_drawn_without_replacement_and_evenly(monkeypatch):
+    monkeypatch.setattr('gans_n_roses.pictures.folder.PERMUTED', 1)  # so that repeats are drawn, and drawn anew
+    rng = np.random.RandomState(0)
+    rows = np.array([draw_rows(8, 6, rng) for _ in range(4000)])
+    assert rows.shape == (4000, 6) and all(len(set(each)) == 6 for each in rows.tolist())
+    for column in rows.T:  # each place has each picture as often: 500 ± 21
+        assert np.abs(np.bincount(column, minlength=8) - 500).max() < 5 * 21
+    pairs = np.bincount(rows[:, 4] * 8 + rows[:, 5], minlength=64)
+    assert np.abs(pairs[pairs > 0] - 4000 / 56).max() < 5 * 8.5 and (pairs > 0).sum() == 56
+
+
+def test_the_draw_takes_no_longer_of_more_pictures_and_goes_on_exactly():
+    rng = np.random.RandomState(5)
+    state = rng.get_state()
+    first, second = draw_rows(10**9, 12, rng), draw_rows(10**9, 12, rng)  # shuffled, they would take 8 GB
+    assert first.max() < 10**9 and first.max() > 10**8
+    resumed = np.random.RandomState()
+    resumed.set_state(state)
+    assert np.array_equal(draw_rows(10**9, 12, resumed), first)
+    assert np.array_equal(draw_rows(10**9, 12, resumed), second)
 
 
 def test_to_float_spans_minus_one_to_one():
