@@ -15,7 +15,7 @@ FORMAT = 1  # of a run folder; raise it when an old reader would misread a new f
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
-def record_options(run, options, settings, dataset, iteration):
+def record_options(run, options, settings, dataset, iteration, workers=1):
     """Write options.json anew: the settings of now, beside what is remembered of each time that the run was trained.
 
     What mission_control.py said and what the command line gave is kept too: by that a resumed run tells what the user
@@ -27,6 +27,7 @@ def record_options(run, options, settings, dataset, iteration):
       settings: Settings, merged with the run's.
       dataset: Dataset.
       iteration: how many iterations were made before.
+      workers: how many there are, each with a batch of BATCH_SIZE.
     Raises:
       OSError: as `write_file`.
     """
@@ -40,6 +41,7 @@ def record_options(run, options, settings, dataset, iteration):
         if options['data'].get('fingerprint') != dataset.fingerprint:
             changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
+             'workers': workers,
              'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
     packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
@@ -54,6 +56,15 @@ def version_remarks(options):
     if version == __version__:
         return []
     return [f'The run was last trained by version {shown(version)} of gans_n_roses; this is version {__version__}.']
+
+
+def worker_remarks(options, workers, batch_size):
+    """A sentence, in a list, if a run was last trained by another number of workers; else an empty list."""
+    before = options['history'][-1].get('workers', 1) if options['history'] else 1
+    if before == workers:
+        return []
+    return [f'The run was last trained by {shown(before)} {"worker" if before == 1 else "workers"}, now by {workers}: '
+            f'from here on an iteration takes {workers} × {batch_size} pictures.']
 
 
 def read_options(run):

@@ -33,7 +33,7 @@ def read_state(values):
     Raises:
       ValueError: a value is no state of a run.
     """
-    return RunState(_unpack(values[RNG]), _checked_z(values[GRID_Z])) if {RNG, GRID_Z} <= values.keys() else None
+    return RunState(unpack(values[RNG].item()), _checked_z(values[GRID_Z])) if {RNG, GRID_Z} <= values.keys() else None
 
 
 def read_score(values):
@@ -44,9 +44,10 @@ def read_score(values):
     return float(score)
 
 
-def _unpack(packed):
+def unpack(packed):
+    """A random generator of the state that `pack` wrote, bytes or str. Raises as `read_state`."""
     try:
-        kind, keys, position, has_gauss, gauss = json.loads(packed.item())
+        kind, keys, position, has_gauss, gauss = json.loads(packed)
         whole = [*keys, position, has_gauss]
         # Checked here, since NumPy does not: a position beyond the keys makes it read foreign memory.
         if not (kind == 'MT19937' and len(keys) == MT19937_KEYS and all(type(number) is int for number in whole)
