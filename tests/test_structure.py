@@ -16,9 +16,9 @@ FLOORS = ['front door', 'training', 'sampling', 'quality', 'networks', 'runs', '
 GROUND = ['settings', 'origin', 'errors', PACKAGE]
 WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
-        'checks', 'download', 'errors', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
+        'checks', 'download', 'errors', 'launch', 'origin', 'settings', 'usage', 'quality.advice', 'quality.metrics',
         'quality.nearest', 'networks.noise', 'runs.folders', 'runs.resuming', 'pictures.decoding', 'pictures.folder',
-        'pictures.images', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
+        'pictures.images', 'machine.cluster', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
 
 
 def floor_of(module):
@@ -130,7 +130,7 @@ def test_a_broad_except_says_why_on_its_line_or_raises_again(path):
             assert re.search(r'except \(?Exception\b.*:  # \w', line), f'{path.name}, line {node.lineno}: {line}'
 
 
-@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'start_up', 'training_step'])
+@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'scaling', 'start_up', 'training_step'])
 def test_benchmarks_find_what_they_import(name):
     process = subprocess.run([sys.executable, '-m', f'benchmarks.{name}', '--help'], capture_output=True, text=True,
                              cwd=REPO)
