@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from gans_n_roses.errors import Stop, missing_package
-from gans_n_roses.machine import output, quiet, stopping
+from gans_n_roses.machine import cluster, output, quiet, stopping
 from gans_n_roses.settings import read_settings
 from gans_n_roses.usage import describe
 
@@ -17,15 +17,16 @@ def main(arguments):
         if {'-h', '--help'} & set(arguments):
             print(describe(MISSION_CONTROL))
             return 0
-        settings = read_settings(MISSION_CONTROL, arguments)
+        settings, workers = read_settings(MISSION_CONTROL, arguments), cluster.read_cluster()
         # Imported when needed: TensorFlow takes seconds, and what is wrong without it is told before.
         with missing_package(MISSION_CONTROL.with_name('requirements.txt')):
             from gans_n_roses.checks import check
-            print(*check(settings), "GANs N' Roses: starting TensorFlow ...", sep='\n', flush=True)
-            with quiet.quietly():
+            remarks = [*check(settings, workers), "GANs N' Roses: starting TensorFlow ...\n"]
+            print(*(remarks if workers.leads else ''), sep='\n', end='', flush=True)
+            with quiet.quietly(errors=workers.count == 1):
                 from gans_n_roses.sampling.roses import sample
                 from gans_n_roses.training.loop import train
-        (sample if settings.load else train)(settings)
+        sample(settings) if settings.load else train(settings, workers)
         return 0
     except Stop as stop:
         print(f'\n{stop}', file=sys.stderr)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from gans_n_roses.errors import BadInput
+from gans_n_roses.machine.cluster import ALONE, VARIABLE
 from gans_n_roses.pictures.folder import list_files, require_folder
 from gans_n_roses.runs.folders import find_run
 from gans_n_roses.runs.options import read_options
@@ -20,28 +21,34 @@ STATES = 3  # of each weight: itself and Adam's two moments
 FEATURES = 4 * 4 * 512  # that the generator's first layer makes of z, at 64 pixels and above
 
 
-def check(settings):
+def check(settings, cluster=ALONE):
     """Look at all that needs no TensorFlow: folders, runs, numbers that fit together, memory.
 
     Args:
       settings: Settings.
+      cluster: Cluster that this worker belongs to.
     Returns:
       list of sentences on what the user may not expect: settings that do nothing here, and whose runs these are.
     Raises:
       BadInput: training or sampling could not begin.
     """
     remarks = [*_idle(settings), *_named_by_folder(settings)]
+    if settings.load and cluster.count > 1:
+        raise BadInput(f'LOAD is True {settings.origin.place("LOAD")}, but roses are made by one process, and '
+                       f'{VARIABLE} names {cluster.count} workers: start one without it.')
     if settings.resume and settings.run == SHIPPED:
         raise BadInput(f"RUN is '{SHIPPED}' {settings.origin.place('RUN')}, but RESUME goes on with a run of your own: "
                        f'START_FROM={SHIPPED} without RESUME begins one from the shipped model.')
-    if settings.start_from and not (settings.load or settings.resume):
+    if settings.resume and not cluster.leads:  # the run is the first worker's, and need not be on this machine
+        return []
+    if settings.start_from and cluster.leads and not (settings.load or settings.resume):
         find_run(settings.results_path, settings.dataset_chosen, settings.start_from, 'START_FROM')
     if settings.load or settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         if settings.resume:
             settings, _ = merge_settings(settings, read_options(run), run.options)
     if not settings.load:
-        _check_pictures(settings)
+        _check_pictures(settings, cluster)
     _check_memory(settings)
     if settings.load and 'images' in names_in(settings.sample_as):
         _check_disk(settings, run)
@@ -84,14 +91,14 @@ def _named_by_folder(settings):
     return [f'Runs are kept under {name!r}, the name of the folder of pictures: DATASET_CHOSEN=… gives another.']
 
 
-def _check_pictures(settings):
+def _check_pictures(settings, cluster):
     place = settings.origin.place('DATASET_PATH')
     require_folder(settings.dataset_path, place)
     count = len(list_files(Path(settings.dataset_path)))
-    if 0 < count < settings.batch_size:
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}, but DATASET_PATH '
-                       f'{settings.dataset_path!r} holds {count} files: set BATCH_SIZE to at most that, or add '
-                       'pictures.')
+    if 0 < count < settings.batch_size * cluster.count:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
+                       f'DATASET_PATH {settings.dataset_path!r} holds {count} files: set BATCH_SIZE to at most '
+                       f'{count // cluster.count}, or add pictures.')
 
 
 def _check_memory(settings):

@@ -100,7 +100,7 @@ class Launcher:
 
         `how` may have file_limit in bytes; powerless: root's rights over files are given up; ignored: numbers of the
         signals that it is started with as ignored; log: a path that it writes to in place of its own log; shipped: a
-        path that the model that ships has instead of its own.
+        path that the model that ships has instead of its own; environment: variables that it has besides.
         """
         log = self._folder / f'{len(self._children)}.log'
         arguments = settings if isinstance(settings, list) else [f'{name}={settings[name]}' for name in settings]
@@ -136,6 +136,7 @@ def serve():
     for number, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
         os.dup2(file, number)
     os.chdir(request['cwd'])
+    os.environ.update(request.get('environment', {}))
     if hasattr(os, 'sched_setaffinity'):  # one thread adds in one order
         processors = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})

@@ -18,14 +18,15 @@ from conftest import REPO
 from launching import make_pictures, only_run
 from packaging.requirements import Requirement
 
-from gans_n_roses.settings import RULES
+from gans_n_roses.machine.cluster import read_cluster
+from gans_n_roses.settings import RULES, read_settings
 
 PAGES = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'Dataset/README.md')]
 PAGES += sorted((REPO / 'docs').glob('*.md'))
 SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'MEASURE_EVERY': 1, 'N_SAMPLES': 4,
          'PRECISION': 'float32', 'SEED': 1}
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
-NO_SETTINGS = {'NAME', 'VALUES'}  # capitals in code that mean something else
+NO_SETTINGS = {'NAME', 'VALUES', 'TF_CONFIG', 'SLURM_PROCID'}  # capitals in code that mean something else
 
 
 def blocks(text):
@@ -171,6 +172,17 @@ def run_ship(words, world):
     assert out.is_file() and out.with_suffix('.md').is_file()
 
 
+def run_launch(words, _):
+    """That several workers train one run is another test's: here the options and the settings have to be there."""
+    run([sys.executable, '-m', 'gans_n_roses.launch', *words, '--help'])
+    read_settings(REPO / 'mission_control.py', [word for word in words if '=' in word])
+
+
+def run_export(words, _):
+    name, _, value = words[0].partition('=')
+    assert name == 'TF_CONFIG' and read_cluster({name: value}).count == 2
+
+
 def run_benchmark(words, _):
     """That they start is another test's: here the options have to be there. They take minutes, or hours."""
     script, *given = words
@@ -196,6 +208,8 @@ RUNNERS = {  # how a command begins → what runs the words after it
     'python -m tensorboard.main': run_tensorboard,
     'python -m gans_n_roses.download': run_download,
     'python -m gans_n_roses.ship': run_ship,
+    'python -m gans_n_roses.launch': run_launch,
+    'export': run_export,
     'python Dataset/draw_roses.py': run_draw,
     'python -m benchmarks.': run_benchmark,
 }

@@ -16,12 +16,11 @@ FLOORS = ['front door', 'training', 'sampling', 'quality', 'networks', 'runs', '
 GROUND = ['settings', 'origin', 'errors', PACKAGE]
 WITHOUT_TENSORFLOW = [
     f'{PACKAGE}.{name}' for name in (
-        'checks', 'download', 'errors', 'origin', 'settings', 'ship', 'usage', 'quality.advice', 'quality.copying',
-        'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau', 'quality.recipe',
-        'quality.statistics', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped', 'runs.weights',
-        'pictures.cache', 'pictures.decoding', 'pictures.folder', 'pictures.images', 'pictures.reading',
-        'machine.files', 'machine.output', 'machine.quiet',
-        'machine.stopping')]
+        'checks', 'download', 'errors', 'launch', 'origin', 'settings', 'ship', 'usage', 'quality.advice',
+        'quality.copying', 'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau',
+        'quality.recipe', 'quality.statistics', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped',
+        'runs.weights', 'pictures.cache', 'pictures.decoding', 'pictures.folder', 'pictures.images',
+        'pictures.reading', 'machine.cluster', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
 
 
 def floor_of(module):
@@ -133,7 +132,7 @@ def test_a_broad_except_says_why_on_its_line_or_raises_again(path):
             assert re.search(r'except \(?Exception\b.*:  # \w', line), f'{path.name}, line {node.lineno}: {line}'
 
 
-@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'start_up', 'training_step'])
+@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'scaling', 'start_up', 'training_step'])
 def test_benchmarks_find_what_they_import(name):
     process = subprocess.run([sys.executable, '-m', f'benchmarks.{name}', '--help'], capture_output=True, text=True,
                              cwd=REPO)

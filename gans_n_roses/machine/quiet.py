@@ -9,13 +9,17 @@ LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 
 
 @contextlib.contextmanager
-def quietly():
+def quietly(errors=True):
     """Hold back what is written to standard error, also by C++ code; all of it is shown if the block fails.
 
     With the environment's TF_CPP_MIN_LOG_LEVEL at 0 or 1, TensorFlow says everything, as it does without this package;
     also where no temporary file has room to hold it back. Without a standard error there is nothing to hold back.
+
+    Args:
+      errors: False also keeps TensorFlow from logging errors while the process lives, if this is its first call: of
+        several workers, what it logs of one that is lost is told in a sentence.
     """
-    if os.environ.setdefault(LEVEL, '2') in ('0', '1') or sys.stderr is None:
+    if os.environ.setdefault(LEVEL, '2' if errors else '3') in ('0', '1') or sys.stderr is None:
         yield
         return
     try:

@@ -9,18 +9,31 @@ from gans_n_roses.errors import RunFailed
 from gans_n_roses.machine.quiet import quietly
 
 
-def open_session():
-    """A session on the default graph, without TensorFlow's chatter."""
+def session_config():
+    """How sessions of this package compute: a tf.ConfigProto."""
     config = tf.ConfigProto()
     config.gpu_options.allow_growth = True  # a GPU is often shared with a screen
     # The remapper fuses bias and leaky ReLU, finds that the gradient needs what it fused away, and complains.
     config.graph_options.rewrite_options.remapping = 2  # RewriterConfig.OFF
+    return config
+
+
+def open_session(target='', config=None):
+    """A session on the default graph, without TensorFlow's chatter.
+
+    Args:
+      target: address of the server that computes; '' computes in this process.
+      config: tf.ConfigProto; None is `session_config`.
+    Returns:
+      tf.Session.
+    """
+    config = config or session_config()
     with quietly():
         # What a process logs at its first run (2.18 to 2.20 do) is held back too; in a graph apart, as ops are seeded
         # by how many came before them.
-        with tf.Graph().as_default(), tf.Session(config=config) as first:
+        with tf.Graph().as_default(), tf.Session(target, config=config) as first:
             first.run(tf.no_op())
-        return tf.Session(config=config)
+        return tf.Session(target, config=config)
 
 
 def device_name():

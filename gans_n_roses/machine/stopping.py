@@ -22,7 +22,7 @@ def end_at_once():
         with contextlib.suppress(OSError):  # nobody may be there to read it
             os.write(screen, b'\nStopped; nothing was lost.\n')  # print fails in the middle of another print
         os._exit(128 + number)
-    for number in _requests():
+    for number in requests_to_end():
         signal.signal(number, end)
 
 
@@ -41,7 +41,7 @@ class StopRequest:
         read, self._write = socket.socketpair()
         self._write.setblocking(False)
         self._wakeup_before = signal.set_wakeup_fd(self._write.fileno())
-        self._before = {number: signal.signal(number, self._note) for number in _requests()}
+        self._before = {number: signal.signal(number, self._note) for number in requests_to_end()}
         threading.Thread(target=self._end_on_second, args=[read], daemon=True).start()
         return self
 
@@ -65,7 +65,7 @@ class StopRequest:
                     os._exit(128 + number[0])
 
 
-def _requests():
+def requests_to_end():
     """The signals that ask for an end, but for those that whoever started the process had it ignore.
 
     `nohup` does so with SIGHUP, a script with SIGINT for what it starts in the background.

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.machine.cluster import ALONE
+from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, mean_of_all
 from gans_n_roses.machine.precision import compute_dtype
 from gans_n_roses.networks.augment import augment
 from gans_n_roses.networks.losses import discriminator_loss, generator_loss
@@ -33,7 +35,7 @@ class GanGraph(NamedTuple):
     samples: tf.Tensor  # roses to look at, from the averaged weights where EMA_DECAY is above 0
 
 
-def build_graph(settings):
+def build_graph(settings, cluster=ALONE):
     """Build both networks, their losses and the training step into the default graph.
 
     One run of `train_step` is one iteration of the article: the discriminator's Adam update, then the
@@ -44,9 +46,13 @@ def build_graph(settings):
     its own, anew for each update (Zhao et al. 2020, arXiv:2006.10738, sec. 3.2). The draws depend on seed and iteration
     alone.
 
+    Each of several workers computes on a batch of its own, with that batch's statistics in batch norm. They average the
+    gradients of each update, and so keep the same weights.
+
     Args:
       settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, r1_gamma,
         precision, seed and start_from.
+      cluster: Cluster that this worker belongs to.
     Returns:
       GanGraph.
     """
@@ -59,12 +65,15 @@ def build_graph(settings):
     dtype = compute_dtype(settings.precision)
     kinds = names_in(settings.augment)
 
-    def augmented(pictures, update):
-        return augment(pictures, kinds, tf.stack([settings.seed, 2 * iteration + update])) if kinds else pictures
+    def augmented(pictures, update, batches):
+        if not kinds:
+            return pictures
+        seed = tf.stack([settings.seed, 2 * iteration + update])
+        return augment(pictures, kinds, seed, _among_all(cluster, settings.batch_size, batches))
 
     fakes = generator(z, size, dtype=dtype)
     # One pass over both took 5 % less time than two (bfloat16: 10 %); each batch keeps its own batch-norm statistics.
-    both = augmented(tf.concat([images, fakes], 0), 0)
+    both = augmented(tf.concat([images, fakes], 0), 0, batches=2)
     both_logits = discriminator(both, normalize=partial(batch_norm, groups=2), dtype=dtype)
     real_logits, fake_logits = tf.split(both_logits, 2)
     d_loss_real, d_loss_fake = discriminator_loss(real_logits, fake_logits)
@@ -76,10 +85,14 @@ def build_graph(settings):
     if settings.r1_gamma:  # in float32: what it looks at are small differences
         d_gradients = add_penalty(d_gradients, tf.split(both, 2)[0], partial(discriminator, reuse=True), d_variables,
                                   settings.r1_gamma, iteration)
+    d_gradients = mean_of_all(cluster, d_gradients, D_GRADIENTS)
     d_update = _adam(settings).apply_gradients(zip(d_gradients, d_variables, strict=True))
     with tf.control_dependencies([d_update]):
-        g_loss_after_d = generator_loss(discriminator(augmented(fakes, 1), reuse=True, dtype=dtype))
-        g_update = _adam(settings).minimize(g_loss_after_d, iteration, var_list=g_variables)
+        g_loss_after_d = generator_loss(discriminator(augmented(fakes, 1, batches=1), reuse=True, dtype=dtype))
+        g_adam = _adam(settings)
+        g_gradients = [gradient for gradient, _ in g_adam.compute_gradients(g_loss_after_d, g_variables)]
+        g_gradients = mean_of_all(cluster, g_gradients, G_GRADIENTS)
+        g_update = g_adam.apply_gradients(zip(g_gradients, g_variables, strict=True), iteration)
     train_step, average = _keep_average(g_update, g_variables, iteration, settings)
 
     sample_z = tf.placeholder(tf.float32, [None, settings.z_dim], 'sample_z')
@@ -116,6 +129,16 @@ def split_variables(variables):
     if stray:
         raise AssertionError(f'of neither network: {", ".join(stray)}')
     return d_variables, g_variables
+
+
+def _among_all(cluster, batch_size, batches):
+    """Which pictures of all workers' batches one worker's are, for `augment`; None where it is the only one."""
+    if cluster.count == 1:
+        return None
+    length = cluster.count * batch_size
+    places = [place for batch in range(batches) for place in range(batch * length, (batch + 1) * length)[
+        cluster.share(batch_size)]]
+    return batches * length, places
 
 
 def _adam(settings):

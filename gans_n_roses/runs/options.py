@@ -15,7 +15,7 @@ FORMAT = 1  # of a run folder; raise it when an old reader would misread a new f
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
-def record_options(run, options, settings, dataset, iteration, weights=None):
+def record_options(run, options, settings, dataset, iteration, weights=None, workers=1):
     """Write options.json anew: the settings of now, beside what is remembered of each time that the run was trained.
 
     What mission_control.py said and what the command line gave is kept too: by that a resumed run tells what the user
@@ -28,6 +28,7 @@ def record_options(run, options, settings, dataset, iteration, weights=None):
       dataset: Dataset.
       iteration: how many iterations were made before.
       weights: FirstWeights of a new run that begins from another model's.
+      workers: how many there are, each with a batch of BATCH_SIZE.
     Raises:
       OSError: as `write_file`.
     """
@@ -41,6 +42,7 @@ def record_options(run, options, settings, dataset, iteration, weights=None):
         if options['data'].get('fingerprint') != dataset.fingerprint:
             changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
+             'workers': workers,
              'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
     packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
@@ -59,6 +61,15 @@ def version_remarks(options):
     if version == __version__:
         return []
     return [f'The run was last trained by version {shown(version)} of gans_n_roses; this is version {__version__}.']
+
+
+def worker_remarks(options, workers, batch_size):
+    """A sentence, in a list, if a run was last trained by another number of workers; else an empty list."""
+    before = options['history'][-1].get('workers', 1) if options['history'] else 1
+    if before == workers:
+        return []
+    return [f'The run was last trained by {shown(before)} {"worker" if before == 1 else "workers"}, now by {workers}: '
+            f'from here on an iteration takes {workers} × {batch_size} pictures.']
 
 
 def read_options(run):

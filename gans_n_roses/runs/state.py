@@ -38,7 +38,9 @@ def read_state(values):
     """
     if not {RNG, GRID_Z} <= values.keys():
         return None
-    return RunState(_unpack(values[RNG]), _checked_z(values[GRID_Z]), _checked(values.get(BETTER, np.array(NOT_YET))))
+    better = _checked(values.get(BETTER, np.array(NOT_YET)))
+    rng = values[RNG].item() if values[RNG].size == 1 else None
+    return RunState(unpack(rng), _checked_z(values[GRID_Z]), better)
 
 
 def read_score(values):
@@ -49,9 +51,10 @@ def read_score(values):
     return float(score)
 
 
-def _unpack(packed):
+def unpack(packed):
+    """A random generator of the state that `pack` wrote, bytes or str. Raises as `read_state`."""
     try:
-        kind, keys, position, has_gauss, gauss = json.loads(packed.item())
+        kind, keys, position, has_gauss, gauss = json.loads(packed)
         whole = [*keys, position, has_gauss]
         # Checked here, since NumPy does not: a position beyond the keys makes it read foreign memory.
         if not (kind == 'MT19937' and len(keys) == MT19937_KEYS and all(type(number) is int for number in whole)

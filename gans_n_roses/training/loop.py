@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed, reason
+from gans_n_roses.machine.cluster import ALONE
+from gans_n_roses.machine.collectives import join, lost_worker_told, share_variables
 from gans_n_roses.machine.files import lock_folder
 from gans_n_roses.machine.precision import choose_precision, describe_choice
 from gans_n_roses.machine.session import open_session, within_memory
@@ -25,7 +27,7 @@ from gans_n_roses.runs.checkpoints import (
     set_aside_later,
 )
 from gans_n_roses.runs.folders import find_run, how_to_go_on, make_run_folder
-from gans_n_roses.runs.options import read_options, record_options, version_remarks
+from gans_n_roses.runs.options import read_options, record_options, version_remarks, worker_remarks
 from gans_n_roses.runs.resuming import merge_settings, what_makes_it
 from gans_n_roses.runs.shipped import shipped_size
 from gans_n_roses.runs.state import NOT_YET
@@ -40,40 +42,64 @@ from gans_n_roses.training.monitor import (
     save_animation,
 )
 from gans_n_roses.training.starting import begin_from, first_weights
-from gans_n_roses.training.steps import Training, begin, steps
+from gans_n_roses.training.steps import Training, begin, due, steps
+from gans_n_roses.training.together import (
+    agreement,
+    diverged,
+    follow,
+    settle_pictures,
+    settle_run,
+    settle_settings,
+    settle_state,
+)
 
 
 @within_memory()
-def train(settings):
+def train(settings, cluster=ALONE):
     """Train both networks on a folder of pictures, from the start or from where a run stopped.
 
     Args:
       settings: Settings.
+      cluster: Cluster that this worker belongs to.
     Returns:
-      RunFolder, with everything that was made.
+      RunFolder, with everything that was made; None to a worker that is not the first, and makes nothing.
     Raises:
       BadInput: nothing was trained; a setting, file or folder is wrong.
-      RunFailed: a loss is not finite, or the disk is full; earlier checkpoints are as they were.
+      RunFailed: a loss is not finite, the disk is full, or another worker is lost; earlier checkpoints are as they
+        were.
       Interrupted: Ctrl-C, SIGTERM or SIGHUP; the iteration was finished and saved.
     """
+    team = join(cluster)
+    with lost_worker_told(cluster):
+        return _lead(settings, team) if cluster.leads else follow(settings, team)
+
+
+def _lead(settings, team):
+    """Train as the first worker, or the only one."""
     # What to go on with
+    asked, cluster = settings, team.cluster
     run, options, remarks = None, None, []
     if settings.resume:
         run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
         options = read_options(run)
         settings, remarks = merge_settings(settings, options, run.options)
-        remarks = [*version_remarks(options), *remarks]
+        remarks = [*version_remarks(options), *worker_remarks(options, cluster.count, settings.batch_size), *remarks]
     elif settings.seed is None:
         settings = dataclasses.replace(settings, seed=secrets.randbelow(2**32))
     if settings.precision == 'auto':
         precision, share = choose_precision()
         remarks.append(describe_choice(precision, share))
         settings = dataclasses.replace(settings, precision=precision)
+    if cluster.count > 1:
+        remarks.append(f'{cluster.count} workers, each with a batch of {settings.batch_size}: an iteration takes '
+                       f'{cluster.count * settings.batch_size} pictures')
+    settings = settle_settings(team, asked, settings)
     for remark in remarks:
         print(remark)
 
     # Pictures
-    dataset = _read_pictures(settings)
+    dataset = _read_pictures(settings, cluster)
+    settle_pictures(team, dataset)
 
     # What a new run takes, and begins from
     recipe, weights = [], None
@@ -81,13 +107,16 @@ def train(settings):
         if settings.recipe == 'auto':
             settings, recipe = take_recipe(settings, len(dataset.images), shipped_size())
         settings, weights = first_weights(settings)
+    settle_run(team, settings)
 
     # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
     with StopRequest() as stop, _claim(run or make_run_folder(settings, datetime.now())) as run, \
-            tf.Graph().as_default() as graph, open_session() as session:
+            tf.Graph().as_default() as graph, open_session(team.target, team.config) as session:
         # Networks
-        gan = build_graph(settings)
-        training = Training(session, gan, dataset.images, settings, run, build_save())
+        gan = build_graph(settings, cluster)
+        training = Training(session, gan, dataset.images, settings, run, build_save(), cluster)
+        agree = agreement(cluster, session, list(gan.scalars))
+        share = share_variables(cluster)
         initialize = tf.global_variables_initializer()
         graph.finalize()
         session.run(initialize)
@@ -96,30 +125,31 @@ def train(settings):
         if weights:
             begin_from(session, weights)
         start, state = _go_on(training) if options else (0, begin(settings))
+        settle_state(team, session, share, start, state)
         known = _record(training, options, dataset, start, weights)
         introduce(run, settings, dataset, graph, start, recipe, weights)
         if not known:
             state.better[:] = NOT_YET  # what was measured beside other pictures is not compared
 
         # Train
-        with Monitor(run, start, settings.n_iterations) as monitor:
+        with Monitor(run, start, settings.n_iterations, cluster.count, settings.batch_size) as monitor:
             if not options:
                 monitor.graph(graph, what_makes_it(settings))
                 monitor.real_images(dataset.images)
             measurements = Measurements(training, monitor, best_score(run.saved_models) if known else np.inf)
             try:
-                _loop(training, state, start, monitor, measurements, stop)
+                with lost_worker_told(cluster):
+                    _loop(training, state, start, monitor, measurements, stop, agree)
             except RunFailed as failed:
-                go_on = how_to_go_on(run.saved_models, settings.origin, *failed.changes)
-                raise RunFailed(f'{failed} {go_on}') from None
+                raise RunFailed(f'{failed} {_how_to_go_on(training, *failed.changes)}') from None
             monitor.animation()
     print(what_to_load(run, settings.origin))
     return run
 
 
-def _loop(training, state, start, monitor, measurements, stop):
-    """Train from iteration `start` to the last, or until `stop` is requested."""
-    session, gan, _, settings, run, save_ops = training
+def _loop(training, state, start, monitor, measurements, stop, agree):
+    """Train from iteration `start` to the last, or until the workers agree to stop."""
+    session, gan, _, settings, run, save_ops, *_ = training
     last = settings.n_iterations
 
     def show_grid(iteration):
@@ -128,15 +158,16 @@ def _loop(training, state, start, monitor, measurements, stop):
     if start == 0:
         show_grid(0)
     for iteration, scalars in steps(training, state, start):
+        scalars, stopped = agree(scalars, stop.requested)
         _check_finite(scalars, iteration, settings, monitor)
         monitor.progress(iteration, scalars['Discriminator_Loss'], scalars['Generator_Loss'])
         measurements.watch(iteration, scalars)
 
-        stopped = stop.requested
         try:
             if due(iteration, settings.measure_every, last):
                 no_better = measurements.take(iteration, state)
-                last = iteration if no_better and settings.stop_when else last
+                if settings.stop_when and agree(scalars, no_better)[1]:
+                    last = iteration
             if due(iteration, settings.scalars_every, last):
                 monitor.scalars(iteration, scalars)
             if due(iteration, grid_cadence(settings, iteration), last):
@@ -149,15 +180,9 @@ def _loop(training, state, start, monitor, measurements, stop):
             break
     if last < settings.n_iterations:
         monitor.say(f'STOP_WHEN is {settings.stop_when!r}, so the run ends at iteration {iteration}. '
-                    + how_to_go_on(run.saved_models, settings.origin, 'STOP_WHEN='))
+                    + _how_to_go_on(training, 'STOP_WHEN='))
     elif iteration < last:
-        raise Interrupted(f'Stopped at iteration {iteration}. {how_to_go_on(run.saved_models, settings.origin)}',
-                          stopped)
-
-
-def due(iteration, every, last):
-    """Whether something that comes every so many iterations, and after the last one, comes now."""
-    return iteration % every == 0 or iteration == last
+        raise Interrupted(f'Stopped at iteration {iteration}. {_how_to_go_on(training)}', stopped)
 
 
 def grid_cadence(settings, iteration):
@@ -165,12 +190,13 @@ def grid_cadence(settings, iteration):
     return settings.grid_every if iteration < settings.grid_later_from else settings.grid_every_later
 
 
-def _read_pictures(settings):
+def _read_pictures(settings, cluster):
     print(f'Reading {settings.dataset_path}', flush=True)
     dataset = read_folder(settings.dataset_path, settings.image_size, settings.cache)
-    if len(dataset.images) < settings.batch_size:
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size}, but DATASET_PATH {settings.dataset_path!r} holds '
-                       f'{len(dataset.images)} pictures: set BATCH_SIZE to at most that, or add pictures.')
+    if len(dataset.images) < settings.batch_size * cluster.count:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size}{cluster.each}, but DATASET_PATH '
+                       f'{settings.dataset_path!r} holds {len(dataset.images)} pictures: set BATCH_SIZE to at most '
+                       f'{len(dataset.images) // cluster.count}, or add pictures.')
     return dataset
 
 
@@ -218,22 +244,24 @@ def _complete(run):
 
 
 def _check_finite(scalars, iteration, settings, monitor):
-    for name in ('Discriminator_Loss', 'Generator_Loss'):
-        if not np.isfinite(scalars[name]):
-            sentence = (f'{name} is {scalars[name]} at iteration {iteration}: the training has diverged, and a '
-                        'lower LEARNING_RATE may hold it.')
-            monitor.text(iteration, sentence)
-            raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
+    if sentence := diverged(iteration, scalars):
+        monitor.text(iteration, sentence)
+        raise RunFailed(sentence, f'LEARNING_RATE={settings.learning_rate / 2:g}')
+
+
+def _how_to_go_on(training, *changes):
+    count = training.cluster.count
+    return how_to_go_on(training.run.saved_models, training.settings.origin, *changes) + (
+        f' All {count} workers go on if each is started with these words.' if count > 1 else '')
 
 
 def _record(training, options, dataset, iteration, weights):
     """Write options.json; returns whether the run was trained on these very pictures before."""
     settings, run = training.settings, training.run
     try:
-        record_options(run, options, settings, dataset, iteration, weights)
+        record_options(run, options, settings, dataset, iteration, weights, training.cluster.count)
     except OSError as fault:
-        then = how_to_go_on(run.saved_models, settings.origin)
-        raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {then}') from None
+        raise RunFailed(f'{run.options} cannot be written: {fault.strerror}. {_how_to_go_on(training)}') from None
     known = options is not None and options['data'].get('fingerprint') == dataset.fingerprint
     if options and not known:
         print(f'The pictures in {settings.dataset_path} have changed since the run was last trained: '

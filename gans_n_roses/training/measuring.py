@@ -43,7 +43,7 @@ class Measurements:
         Raises:
           RunFailed: the best checkpoint cannot be saved.
         """
-        session, gan, pictures, settings, run, save_ops = self._training
+        session, gan, pictures, settings, run, save_ops, *_ = self._training
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
             self._real = describe_real(pictures)
         grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))

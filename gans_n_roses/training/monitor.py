@@ -29,12 +29,15 @@ class Monitor:
       run: RunFolder.
       start: iterations made before; TensorBoard drops what an interrupted run recorded after them.
       total: iterations to make altogether.
+      workers: how many there are; of several, it also shows how many pictures a second they see together.
+      batch_size: pictures of one worker in an iteration.
     """
 
-    def __init__(self, run, start, total):
+    def __init__(self, run, start, total, workers=1, batch_size=0):
         self._run = run
         self._faults = set()
         self._total = total
+        self._pictures = workers * batch_size if workers > 1 else 0
         self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
         self._line_before = None  # (time, iteration) of the last line
         self._events = Events(run.tensorboard, start)
@@ -58,7 +61,8 @@ class Monitor:
     def progress(self, iteration, d_loss, g_loss):
         """Move the bar; without a terminal, print a line now and then."""
         losses = f'D loss {d_loss:.3f}, G loss {g_loss:.3f}'
-        self._bar.set_postfix_str(losses, refresh=False)
+        rate = None if self._bar.disable else self._bar.format_dict['rate']
+        self._bar.set_postfix_str(losses + self._speed(rate), refresh=False)
         self._bar.update()
         if self._bar.disable:
             self._line(iteration, losses)
@@ -70,9 +74,12 @@ class Monitor:
             if seconds < SECONDS_BETWEEN_LINES and iteration < self._total:
                 return
             left = tqdm.format_interval(seconds / made * (self._total - iteration))
-            pace = f', {made / seconds:.3g} it/s, {left} left'
+            pace = f', {made / seconds:.3g} it/s{self._speed(made / seconds)}, {left} left'
         print(f'iteration {iteration}/{self._total}: {losses}{pace}', flush=True)
         self._line_before = now, iteration
+
+    def _speed(self, rate):
+        return f', {rate * self._pictures:.3g} pictures/s' if rate and self._pictures else ''
 
     def graph(self, graph, hyperparameters):
         """Record the graph, and the settings as hparams, by which TensorBoard compares runs."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.machine.cluster import ALONE, Cluster
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.pictures.cache import CachedPictures
@@ -27,6 +28,7 @@ class Training(NamedTuple):
     settings: Settings
     run: RunFolder | None = None  # `steps` needs neither this nor the next one: they are the loop's, which saves
     save_ops: SaveOps | None = None
+    cluster: Cluster = ALONE
 
 
 def begin(settings):
@@ -44,6 +46,8 @@ def begin(settings):
 def steps(training, state, start=0):
     """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
 
+    Of several workers each draws for all of them and takes its share, so that their generators stay the same.
+
     Args:
       training: Training; its session's variables are initialized, or restored.
       state: RunState; its generator moves on.
@@ -51,9 +55,15 @@ def steps(training, state, start=0):
     Yields:
       (iteration from start + 1 to N_ITERATIONS, dict of the scalars of that iteration).
     """
-    session, gan, pictures, settings, *_ = training
+    session, gan, pictures, settings, *_, cluster = training
+    length, share = cluster.count * settings.batch_size, cluster.share(settings.batch_size)
     for iteration in range(start + 1, settings.n_iterations + 1):
-        images = next_batch(pictures, settings.batch_size, state.rng, settings.mirror)
-        z = draw_z(state.rng, settings.batch_size, settings.z_dim)
+        images = next_batch(pictures, length, state.rng, settings.mirror)[share]
+        z = draw_z(state.rng, length, settings.z_dim)[share]
         _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
         yield iteration, scalars
+
+
+def due(iteration, every, last):
+    """Whether something that comes every so many iterations, and after the last one, comes now."""
+    return iteration % every == 0 or iteration == last

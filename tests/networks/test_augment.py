@@ -34,6 +34,13 @@ def test_draws_depend_on_the_seed_alone(kinds):
     assert not np.allclose(first, augmented(kinds, (2, 2)))
 
 
+def test_a_part_of_the_pictures_is_changed_as_beside_all_the_others():
+    places = [*range(10, 20), *range(210, 220)]
+    with tf.Graph().as_default(), tf.Session() as session:
+        part = augment(tf.constant(IMAGES[places]), ALL, tf.constant((1, 2), tf.int64), (len(IMAGES), places))
+        np.testing.assert_allclose(session.run(part), augmented(ALL)[places], atol=1e-6)
+
+
 def test_each_kind_draws_as_it_does_alone():
     one_after_the_other = augmented(['cutout'], images=augmented(['translation']))
     assert np.array_equal(one_after_the_other, augmented(['translation', 'cutout']))

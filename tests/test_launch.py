@@ -1,0 +1,219 @@
+"""Several workers as real processes: lost, stopped, resumed, and the launcher that starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPO
+from launching import DEADLINE_S, ENDLESS, assert_same_state, only_run, read_checkpoint
+
+from gans_n_roses import launch
+from gans_n_roses.errors import BadInput
+from gans_n_roses.launch import free_ports
+from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
+
+LAST = 6
+
+
+@pytest.fixture(scope='module')
+def pair(tiny):
+    """Settings of a run of two workers: each takes half of the eight pictures."""
+    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST}
+
+
+@pytest.fixture(scope='module')
+def whole(launcher, pair, tmp_path_factory):
+    """A run of two workers that nobody disturbs, and how both ended."""
+    results = tmp_path_factory.mktemp('whole')
+    ended = [worker.wait() for worker in start_both(launcher, {**pair, 'RESULTS_PATH': results})]
+    return only_run(results), ended
+
+
+def start_both(launcher, settings, timeout=60, **differs):
+    """Start two workers, as TF_CONFIG by hand does; the second one's settings may differ."""
+    addresses = [f'127.0.0.1:{port}' for port in free_ports(2)]
+    configs = [{'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}, 'timeout': timeout}
+               for index in range(2)]
+    return [launcher.start({**settings, **more}, environment={'TF_CONFIG': json.dumps(config)})
+            for config, more in zip(configs, ({}, differs), strict=True)]
+
+
+def saved(results, iteration):
+    """Condition: the run there has a checkpoint of this iteration, or of a later one."""
+    return lambda: any(checkpoint_iterations(RunFolder(path).saved_models)[-1:] >= [iteration]
+                       for path in (results / 'roses').glob('*'))
+
+
+def test_two_workers_make_one_run_and_only_the_first_writes(whole):
+    run, (first, second) = whole
+    assert first.code == second.code == 0, first.text + second.text
+    assert '2 workers, each with a batch of 4: an iteration takes 8 pictures' in first.text
+    assert ' pictures/s' in first.text
+    assert second.text == ''
+    assert checkpoint_iterations(run.saved_models) == [1, 2, 4, 6]
+    assert json.loads(run.options.read_text())['history'][-1]['workers'] == 2
+
+
+def test_a_worker_that_is_killed_ends_the_other_and_the_run_goes_on_exactly(launcher, pair, whole, tmp_path):
+    settings = {**pair, 'RESULTS_PATH': tmp_path}
+    first, second = start_both(launcher, {**settings, 'N_ITERATIONS': ENDLESS})
+    first.until(saved(tmp_path, 2))
+    second.send(signal.SIGKILL)
+    assert 'go on from iteration' in told_of(first, lost=1)
+    run = only_run(tmp_path)
+    for iteration in checkpoint_iterations(run.saved_models):
+        read_checkpoint(run, iteration)  # whole
+    keep_until(run, 2)
+    for worker in start_both(launcher, {**settings, 'RESUME': True}):
+        ended = worker.wait()
+        assert ended.code == 0, ended.text
+    assert_same_state(run, whole[0], LAST)
+
+
+def test_the_others_are_told_when_the_first_worker_is_killed(launcher, pair, tmp_path):
+    first, second = start_both(launcher, {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS})
+    first.until(saved(tmp_path, 1))
+    first.send(signal.SIGKILL)
+    assert 'go on' in told_of(second, lost=0)
+
+
+def told_of(worker, lost):
+    """What a worker says of the one that is lost."""
+    ended = worker.wait()
+    assert ended.code == 1, ended.text
+    assert f'\nWorker {lost} (127.0.0.1:' in ended.text and 'has ended or cannot be reached' in ended.text
+    assert 'Traceback' not in ended.text
+    return ended.text
+
+
+def keep_until(run, iteration):
+    """Delete the checkpoints that are later, in case the kill was late."""
+    for path in run.saved_models.iterdir():
+        if path.name.startswith(('train-', 'best-')) and int(path.name.split('-')[1].split('.')[0]) > iteration:
+            path.unlink()
+
+
+def test_a_signal_to_one_worker_saves_once_ends_both_and_one_alone_goes_on(launcher, pair, tmp_path):
+    settings = {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'CHECKPOINT_EVERY': ENDLESS}
+    first, second = start_both(launcher, settings)
+    first.until(saved(tmp_path, 1))
+    second.send(signal.SIGTERM)
+    ended, other = first.wait(), second.wait()
+    assert ended.code == other.code == 128 + signal.SIGTERM, ended.text + other.text
+    run = only_run(tmp_path)
+    last = checkpoint_iterations(run.saved_models)[-1]
+    assert f'Stopped at iteration {last}. ' in ended.text
+    assert other.text.strip() == f'Stopped at iteration {last}; the first worker saves it.'
+
+    ended = launcher.run({**settings, 'RESUME': True, 'N_ITERATIONS': last + 2})
+    assert ended.code == 0, ended.text
+    assert ('The run was last trained by 2 workers, now by 1: from here on an iteration takes 1 × 4 pictures.'
+            in ended.text)
+    assert read_checkpoint(run, last + 2)['global_step'] == last + 2
+
+
+# The launcher
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Function: the launcher's workers run this code in the place of main.py; `me` is their place."""
+    def put(code):
+        (tmp_path / 'main.py').write_text('import json, os, signal, sys, time\n'
+                                          "me = json.loads(os.environ['TF_CONFIG'])['task']['index']\n" + code)
+        monkeypatch.setattr(launch, 'ROOT', tmp_path)
+    return put
+
+
+def begin(count=3):
+    return [launch.start(index, ['A=1'], {'TF_CONFIG': json.dumps({'task': {'index': index}})}, None)
+            for index in range(count)]
+
+
+def test_lines_of_the_others_get_their_number_and_all_well_is_0(stand_in, capfd):
+    stand_in('print("I am", me, sys.argv[1:])\nprint("", file=sys.stderr)')
+    assert launch.wait(begin(), timeout=60) == 0
+    out, err = capfd.readouterr()
+    assert out == "I am 0 ['A=1']\n"
+    assert sorted(filter(None, err.splitlines())) == [f"[worker {index}] I am {index} ['A=1']" for index in (1, 2)]
+
+
+@pytest.mark.parametrize(('end', 'code'), [
+    ('sys.exit(2)', 2), ('os.kill(os.getpid(), signal.SIGKILL)', 128 + signal.SIGKILL), ('sys.exit(143)', 143)])
+def test_one_that_fails_ends_all_and_gives_the_exit_code(stand_in, monkeypatch, end, code):
+    """The second fails, the third does not notice, and the first does not even heed SIGTERM."""
+    monkeypatch.setattr(launch, 'GRACE_S', 0.5)
+    stand_in(f'if me == 0: signal.signal(signal.SIGTERM, signal.SIG_IGN)\nif me == 1: {end}\ntime.sleep(600)')
+    workers = begin()
+    assert launch.wait(workers, timeout=0.5) == code
+    assert [worker.returncode for worker in workers[::2]] == [-signal.SIGKILL, -signal.SIGTERM]
+
+
+def test_each_worker_gets_a_gpu_or_a_share_of_the_cores(monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3, 5,7')
+    assert launch.devices_of(2) == [{'CUDA_VISIBLE_DEVICES': '3'}, {'CUDA_VISIBLE_DEVICES': '5'}]
+    with pytest.raises(BadInput, match='--workers is 4, but there are only 3 GPUs'):
+        launch.devices_of(4)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
+    assert launch.devices_of(4) == [{}] * 4
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {1, 3, 4, 8, 9}, raising=False)
+    assert [launch.processors(index, 2) for index in range(2)] == [[1, 4, 9], [3, 8]]
+    assert launch.processors(5, 6) is None
+
+
+@pytest.mark.parametrize(('words', 'told'), [
+    (['--workers', '0'], '--workers is 0'),
+    (['--workers', '2', 'BATCH=4'], "'BATCH', which is no setting"),
+    (['--workers', '6'], 'BATCH_SIZE is 12 in mission_control.py for each of 6 workers, but DATASET_PATH'),
+    (['--workers', '2', 'LOAD=True', 'RUN=x'], 'roses are made by one process'),
+])
+def test_what_is_wrong_is_told_once_before_anything_starts(words, told, capfd):
+    assert launch.main(words) == 2
+    out, err = capfd.readouterr()
+    assert out == '' and err.count(told) == 1
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+def test_the_launcher_leaves_no_worker_behind(pair, tmp_path, number):
+    """Asked to end it passes that on, and the run is saved; killed, it takes its workers along (on Linux)."""
+    if number == signal.SIGKILL and sys.platform != 'linux':
+        pytest.skip('needs PR_SET_PDEATHSIG')
+    settings = {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'CHECKPOINT_EVERY': ENDLESS}
+    with open(tmp_path / 'log', 'w+') as log:
+        process = subprocess.Popen([sys.executable, '-m', 'gans_n_roses.launch', '--workers', '2',
+                                    *(f'{name}={value}' for name, value in settings.items())],
+                                   stdout=log, stderr=log, cwd=REPO)
+        until(saved(tmp_path, 1))
+        workers = [int(pid) for pid in subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True,
+                                                      text=True, check=True).stdout.split()]
+        assert len(workers) == 2
+        process.send_signal(number)
+        code = process.wait(DEADLINE_S)
+        until(lambda: not any(map(runs, workers)))
+        log.seek(0)
+        text = log.read()
+    last = checkpoint_iterations(only_run(tmp_path).saved_models)[-1]
+    assert last > 1, text  # both ways the workers agreed to stop, and saved
+    assert f'\nStopped at iteration {last}. ' in text
+    if number == signal.SIGTERM:
+        assert code == 128 + number
+        assert f'[worker 1] Stopped at iteration {last}; ' in text
+
+
+def until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
