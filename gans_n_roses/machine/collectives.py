@@ -45,6 +45,8 @@ def join(cluster):
     config = session_config()
     config.experimental.collective_group_leader = _device(0)
     config.experimental.collective_nccl = True
+    # Not the collectives' own timeout_seconds: each would keep a thread asleep so long, thousands in all.
+    config.operation_timeout_in_ms = round(1000 * cluster.timeout)
     config.device_filters.append(_device(cluster.index))  # a session that does not wait for the others' devices
     try:
         with quietly():
@@ -137,7 +139,7 @@ def exchange(team, content):
 
 
 def _among(cluster, key):
-    return {'group_size': cluster.count, 'group_key': 1, 'instance_key': key, 'timeout_seconds': cluster.timeout}
+    return {'group_size': cluster.count, 'group_key': 1, 'instance_key': key}
 
 
 def _device(index):

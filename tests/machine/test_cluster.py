@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -12,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.launch import free_ports
 from gans_n_roses.machine.cluster import ALONE, Cluster, read_cluster
-from gans_n_roses.machine.collectives import exchange, join, lost_worker_told, share_variables
+from gans_n_roses.machine.collectives import SCALARS, exchange, join, lost_worker_told, mean_of_all, share_variables
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.graph import _among_all, build_graph, split_variables
 from gans_n_roses.networks.losses import discriminator_loss, generator_loss
@@ -96,11 +98,23 @@ def test_workers_hear_what_each_tells(teams):
 
 def test_a_worker_that_does_not_answer_is_given_up_after_the_timeout():
     addresses = tuple(f'127.0.0.1:{port}' for port in free_ports(2))
-    team, _ = in_two_threads(join, *(Cluster(addresses, index, timeout=60) for index in range(2)))
-    impatient = team._replace(cluster=team.cluster._replace(timeout=1))
-    with pytest.raises(RunFailed, match=r'^Another worker has not answered for 1 s: training cannot go on'), \
+    impatient, _ = in_two_threads(join, *(Cluster(addresses, index, timeout=2) for index in range(2)))
+    with pytest.raises(RunFailed, match=r'^Another worker has not answered for 2 s: training cannot go on'), \
             lost_worker_told(impatient.cluster):
         exchange(impatient, 'hello?')
+
+
+def test_what_workers_average_again_and_again_leaves_no_threads_behind(teams):
+    def average(team):
+        with tf.Graph().as_default(), open_session(team.target, team.config) as session:
+            mean, = mean_of_all(team.cluster, [tf.fill([3], float(team.cluster.index))], SCALARS)
+            counts = []
+            for _ in range(60):
+                assert session.run(mean).tolist() == [0.5] * 3
+                counts.append(threading.active_count() if not os.path.isdir('/proc/self/task')
+                              else len(os.listdir('/proc/self/task')))
+            return counts[-1] - counts[20]
+    assert max(in_two_threads(average, *teams)) < 20  # each collective's own timeout would keep 2 a time
 
 
 def refused(settle, teams):
