@@ -22,7 +22,7 @@ LAST = 6
 @pytest.fixture(scope='module')
 def pair(tiny):
     """Settings of a run of two workers: each takes half of the eight pictures."""
-    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST}
+    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST, 'CACHE': False}  # two at once would wait, and say so
 
 
 @pytest.fixture(scope='module')

@@ -123,7 +123,8 @@ def test_checkpoint_holds_all_state(tiny, half):
         build_graph(settings)
         variables = {variable.op.name: variable for variable in tf.global_variables()}
     saved = read_checkpoint(half, 20)
-    assert saved.keys() == variables.keys() | {f'run_state/{field}' for field in (*RunState._fields, 'score')}
+    outside = {f'run_state/{field}' for field in (*RunState._fields, 'quality_distance')}
+    assert saved.keys() == variables.keys() | outside
     for name, variable in variables.items():
         assert (saved[name].shape, saved[name].dtype) == (variable.shape, variable.dtype.base_dtype), name
 
@@ -386,7 +387,7 @@ def test_run_of_format_1_goes_on(launcher, old_run, tiny, tmp_path):
     assert 'Z_DIM: the run has 2, ' in ended.text
     assert checkpoint_iterations(old_run.saved_models) == [3, 4]
     after = read_checkpoint(old_run, 4)
-    assert after.keys() == before.keys() | {'run_state/score'}
+    assert after.keys() == before.keys() | {'run_state/better', 'run_state/quality_distance'}
     assert after['global_step'] == 4
     assert np.array_equal(after['run_state/grid_z'], before['run_state/grid_z'])
     # Weights and Adam's moments went on from those saved: v = beta_2 v + (1 - beta_2) g², with beta_2 = 0.999.
