@@ -63,8 +63,6 @@ MEANINGS = {
 }
 
 
-
-
 class Adviser:
     """Watches the figures of one run; each piece of advice is given once, and again after its cause was gone or the run
     was resumed.
