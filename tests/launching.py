@@ -139,7 +139,9 @@ def serve():
     os.environ.update(request.get('environment', {}))
     if hasattr(os, 'sched_setaffinity'):  # one thread adds in one order
         processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
+        # Of several processes that run tests, each keeps to a processor of its own with what it starts.
+        place = int(os.environ.get('PYTEST_XDIST_WORKER', f'gw{os.getpid()}').removeprefix('gw'))
+        os.sched_setaffinity(0, {processors[place % len(processors)]})
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run with nohup
     for number in request.get('ignored', []):
         signal.signal(number, signal.SIG_IGN)
