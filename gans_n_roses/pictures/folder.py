@@ -138,6 +138,18 @@ def draw_rows(count, batch_size, rng):
     return np.array(rows)
 
 
+def spread_rows(count, most):
+    """Numbers below count, evenly spread from the first to the last: some pictures that stand for all.
+
+    Args:
+      count: how many pictures there are.
+      most: how many numbers at most.
+    Returns:
+      int [min(most, count)], rising.
+    """
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
+
+
 def to_float(pictures):
     """uint8 in [0, 255] → float32 in [-1, 1], as x / 127.5 - 1."""
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
