@@ -1,4 +1,5 @@
 # make train ARGS="N_ITERATIONS=2000"
+# make test ARGS="tests/test_settings.py -n 0"
 # The Python that .venv is made with: python3 where it is one of these three, else the newest of them that runs here.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -14,7 +15,7 @@ train: .venv/installed
 	$(BIN)/python main.py $(ARGS)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from pathlib import Path
+from itertools import islice
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.machine.cluster import ALONE, VARIABLE
-from gans_n_roses.pictures.folder import list_files, require_folder
+from gans_n_roses.pictures.folder import find_files, require_folder
 from gans_n_roses.runs.folders import find_run
 from gans_n_roses.runs.options import read_options
 from gans_n_roses.runs.resuming import merge_settings
@@ -94,8 +94,9 @@ def _named_by_folder(settings):
 def _check_pictures(settings, cluster):
     place = settings.origin.place('DATASET_PATH')
     require_folder(settings.dataset_path, place)
-    count = len(list_files(Path(settings.dataset_path)))
-    if 0 < count < settings.batch_size * cluster.count:
+    needed = settings.batch_size * cluster.count
+    count = len(list(islice(find_files(settings.dataset_path), needed)))  # of a million files, no more than that
+    if 0 < count < needed:
         raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
                        f'DATASET_PATH {settings.dataset_path!r} holds {count} files: set BATCH_SIZE to at most '
                        f'{count // cluster.count}, or add pictures.')

@@ -16,11 +16,8 @@ from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tqdm import tqdm
-
-from gans_n_roses.errors import BadInput, RunFailed, Stop
+from gans_n_roses.errors import BadInput, RunFailed, Stop, missing_package
 from gans_n_roses.machine import output
-from gans_n_roses.machine.files import lock_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER, LICENSE = 'flower_photos', 'LICENSE.txt'
@@ -60,7 +57,7 @@ def main(arguments, archive=FLOWER_PHOTOS):
     if not re.fullmatch(r'https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d+)?(/\S*)?', args.url):
         parser.error(f'--url is {args.url!r}, expected is one like {FLOWER_PHOTOS.url}')
     try:
-        with _disk_faults_told(args.out):
+        with _disk_faults_told(args.out), missing_package(ROOT / 'requirements.txt'):
             _provide(archive._replace(url=args.url), args.out, list(dict.fromkeys(args.classes)))
     except KeyboardInterrupt:
         print('\nInterrupted: run the same command again to go on from here.', file=sys.stderr)
@@ -117,6 +114,7 @@ def _check_python():
 @contextlib.contextmanager
 def _alone(out):
     """Hold the hidden folder in which the archive is unpacked, so that no second download works in `out`."""
+    from gans_n_roses.machine.files import lock_folder  # here: it needs a package that may be missing
     work = out / f'.{FOLDER}.partial'
     work.mkdir(exist_ok=True)
     claim = lock_folder(work)
@@ -153,6 +151,7 @@ def _fetch(archive, part_path):
     Raises:
       RunFailed, OSError.
     """
+    from tqdm import tqdm  # here, as it may be missing
     have, retries = part_path.stat().st_size if part_path.exists() else 0, RETRIES
     while have < archive.size:
         response, start = _open(archive, have)

@@ -14,8 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from gans_n_roses.checks import check
-from gans_n_roses.errors import BadInput, Stop
+from gans_n_roses.errors import BadInput, Stop, missing_package
 from gans_n_roses.machine import output
 from gans_n_roses.machine.cluster import TIMEOUT_S, VARIABLE, Cluster
 from gans_n_roses.machine.stopping import requests_to_end
@@ -43,6 +42,8 @@ def main(arguments):
             raise BadInput(f'--workers is {given.workers} and --timeout {given.timeout:g}, but there has to be one '
                            'worker at least, and a timeout above 0 seconds.')
         places = [f'127.0.0.1:{port}' for port in free_ports(given.workers)]
+        with missing_package(ROOT / 'requirements.txt'):
+            from gans_n_roses.checks import check
         # Told once, not by each of them; what else there is to say, the first worker says.
         check(read_settings(ROOT / 'mission_control.py', given.settings), Cluster(tuple(places)))
         devices = devices_of(given.workers)

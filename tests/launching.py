@@ -85,8 +85,6 @@ class Launcher:
         return self
 
     def __exit__(self, *_):
-        for child in self._children:
-            child.send(signal.SIGKILL)
         self._server.stdin.close()
         self._server.wait(DEADLINE_S)
 
@@ -120,17 +118,22 @@ def serve():
     with quietly():
         import gans_n_roses.sampling.roses
         import gans_n_roses.training.loop  # noqa: F401  (imported for its forks)
+    running = set()
     for line in sys.stdin:
         request = json.loads(line)
         if 'poll' in request:
             pid, status = os.waitpid(request['poll'], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
+            running.discard(pid)
         else:
             answer = os.fork()
             if not answer:
                 break
+            running.add(answer)
         print(json.dumps(answer), flush=True)
-    else:
+    else:  # the tests have ended, or were ended themselves
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
         return
     log = os.open(request['log'], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
@@ -139,7 +142,9 @@ def serve():
     os.environ.update(request.get('environment', {}))
     if hasattr(os, 'sched_setaffinity'):  # one thread adds in one order
         processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
+        # Of several processes that run tests, each keeps to a processor of its own with what it starts.
+        place = int(os.environ.get('PYTEST_XDIST_WORKER', f'gw{os.getpid()}').removeprefix('gw'))
+        os.sched_setaffinity(0, {processors[place % len(processors)]})
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run with nohup
     for number in request.get('ignored', []):
         signal.signal(number, signal.SIG_IGN)

@@ -27,13 +27,14 @@ sys.meta_path.insert(0, Block())
 
 @pytest.fixture
 def run(tmp_path):
-    """Function: main.py with these words, in tmp_path, where some packages are as if they were not installed."""
-    def start(*words, blocked=('tensorflow',), folder=tmp_path):
+    """Function: main.py, or another program, in tmp_path, where some packages are as if they were not installed."""
+    def start(*words, blocked=('tensorflow',), folder=tmp_path, program=(str(REPO / 'main.py'),)):
         site = tmp_path / 'site'
         site.mkdir(exist_ok=True)
         (site / 'sitecustomize.py').write_text(SITE.format(blocked=set(blocked)))
-        return subprocess.run([sys.executable, str(REPO / 'main.py'), *words], cwd=folder, text=True,
-                              capture_output=True, env={**os.environ, 'PYTHONPATH': str(site)})
+        path = os.pathsep.join([str(site), str(REPO)])
+        return subprocess.run([sys.executable, *program, *words], cwd=folder, text=True, capture_output=True,
+                              env={**os.environ, 'PYTHONPATH': path})
     return start
 
 
@@ -54,12 +55,22 @@ def assert_told(done, *parts):
 
 def test_missing_packages_are_told_with_the_command_that_installs_them(run, pictures):
     for blocked in (['tensorflow'], ['numpy'], ['PIL'], ['filelock'], ['tqdm'], ['tensorflow', 'numpy']):
-        done = run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', blocked=blocked)
-        assert done.returncode == 2
-        assert 'Traceback' not in done.stderr
-        assert f'is not installed for this Python ({sys.executable}).' in done.stderr
-        assert f'{sys.executable} -m pip install -r {REPO / "requirements.txt"}' in done.stderr
+        assert_missing(run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', blocked=blocked))
     assert run('--help', blocked=['tensorflow', 'numpy', 'PIL']).returncode == 0
+
+
+def assert_missing(done):
+    assert done.returncode == 2, done.stderr
+    assert 'Traceback' not in done.stderr and done.stderr.strip().count('\n') == 0
+    assert f'is not installed for this Python ({sys.executable}).' in done.stderr
+    assert f'{sys.executable} -m pip install -r {REPO / "requirements.txt"}' in done.stderr
+
+
+@pytest.mark.parametrize(('program', 'words', 'package'), [
+    ('download', [], 'tqdm'), ('download', [], 'filelock'), ('launch', ['--workers', '2'], 'numpy')])
+def test_the_other_programs_tell_missing_packages_too(run, tmp_path, program, words, package):
+    out = ['--out', tmp_path / 'out'] if program == 'download' else []
+    assert_missing(run(*words, *out, blocked=[package], program=['-m', f'gans_n_roses.{program}']))
 
 
 def test_folders_of_pictures(run, pictures, tmp_path):

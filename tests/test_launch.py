@@ -147,7 +147,10 @@ def test_lines_of_the_others_get_their_number_and_all_well_is_0(stand_in, capfd)
 def test_one_that_fails_ends_all_and_gives_the_exit_code(stand_in, monkeypatch, end, code):
     """The second fails, the third does not notice, and the first does not even heed SIGTERM."""
     monkeypatch.setattr(launch, 'GRACE_S', 0.5)
-    stand_in(f'if me == 0: signal.signal(signal.SIGTERM, signal.SIG_IGN)\nif me == 1: {end}\ntime.sleep(600)')
+    stand_in('place = os.path.dirname(__file__)\n'
+             'if me == 0: signal.signal(signal.SIGTERM, signal.SIG_IGN); os.mkdir(place + "/ready")\n'
+             'while not os.path.exists(place + "/ready"): time.sleep(0.01)\n'
+             f'if me == 1: {end}\ntime.sleep(600)')
     workers = begin()
     assert launch.wait(workers, timeout=0.5) == code
     assert [worker.returncode for worker in workers[::2]] == [-signal.SIGKILL, -signal.SIGTERM]

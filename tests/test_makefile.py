@@ -1,5 +1,6 @@
-"""Which Python `make` takes, on machines that have some, by stand-ins that tell a version of their own."""
+"""What `make` runs, and which Python it takes, by stand-ins that tell a version of their own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,12 @@ def test_no_python_that_fits_is_one_sentence(tmp_path, pythons):
 
 def test_a_python_that_is_named_is_taken(tmp_path):
     assert dry_run(tmp_path, ALL, 'PYTHON=/my/python').stdout == '/my/python -m venv .venv\n'
+
+
+def test_tests_run_in_two_processes_unless_told_otherwise():
+    said = subprocess.run([MAKE, '-n', '-o', '.venv/installed-dev', 'test', 'ARGS=-n 0'], text=True,
+                          capture_output=True, cwd=REPO, env={'PATH': os.environ['PATH']})
+    assert said.stdout == '.venv/bin/python -m pytest -n 2 --dist loadfile -n 0\n', said.stderr
 
 
 def test_an_environment_that_could_not_be_made_is_tried_again(tmp_path):

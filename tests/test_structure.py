@@ -132,7 +132,7 @@ def test_a_broad_except_says_why_on_its_line_or_raises_again(path):
             assert re.search(r'except \(?Exception\b.*:  # \w', line), f'{path.name}, line {node.lineno}: {line}'
 
 
-@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'scaling', 'start_up', 'training_step'])
+@pytest.mark.parametrize('name', ['few_pictures', 'loading', 'loss_curves', 'scaling', 'start_up', 'training_step'])
 def test_benchmarks_find_what_they_import(name):
     process = subprocess.run([sys.executable, '-m', f'benchmarks.{name}', '--help'], capture_output=True, text=True,
                              cwd=REPO)

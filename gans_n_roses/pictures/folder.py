@@ -138,6 +138,18 @@ def draw_rows(count, batch_size, rng):
     return np.array(rows)
 
 
+def spread_rows(count, most):
+    """Numbers below count, evenly spread from the first to the last: some pictures that stand for all.
+
+    Args:
+      count: how many pictures there are.
+      most: how many numbers at most.
+    Returns:
+      int [min(most, count)], rising.
+    """
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
+
+
 def to_float(pictures):
     """uint8 in [0, 255] → float32 in [-1, 1], as x / 127.5 - 1."""
     return pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
@@ -146,14 +158,27 @@ def to_float(pictures):
 def list_files(root):
     """Every file below a folder that is not hidden, in an order that no file system changes.
 
-    Links to folders are followed, each folder once. A subfolder that cannot be listed stands there itself.
-
     Args:
       root: Path.
     Returns:
       list of paths relative to root, str with '/', sorted by their composed Unicode form.
     """
-    files, folders, seen = [], [str(root)], set()
+    begins = len(os.path.join(root, ''))
+    return sorted((path[begins:].replace(os.sep, '/') or '.' for path in find_files(root)),
+                  key=lambda name: (unicodedata.normalize('NFC', name), name))
+
+
+def find_files(root):
+    """Every file below a folder that is not hidden, folder by folder.
+
+    Links to folders are followed, each folder once. A subfolder that cannot be listed stands there itself.
+
+    Args:
+      root: Path.
+    Yields:
+      str, its path.
+    """
+    folders, seen = [str(root)], set()
     while folders:  # no recursion, in which folders a thousand deep would end
         folder = folders.pop()
         try:
@@ -161,14 +186,11 @@ def list_files(root):
             with os.scandir(folder) as entries:
                 inside, within = _split(entries) if (known.st_dev, known.st_ino) not in seen else ([], [])
         except OSError:
-            files.append(folder)
+            yield folder
             continue
         seen.add((known.st_dev, known.st_ino))
-        files += inside
         folders += sorted(within, reverse=True)  # the last one that is put in is the first to be taken out
-    begins = len(os.path.join(root, ''))
-    return sorted((path[begins:].replace(os.sep, '/') or '.' for path in files),
-                  key=lambda name: (unicodedata.normalize('NFC', name), name))
+        yield from inside
 
 
 def _split(entries):

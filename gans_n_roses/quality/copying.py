@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.pictures.folder import spread_rows
+
 THUMBS = (4, 8)  # pixels a side of the thumbnails that pictures are compared as
 NEIGHBOURS = 3  # real pictures that are a picture's surroundings
 # A ratio below it is called a copy: 94 % of disguised copies are, and of unseen photographs 0 of 640, 1 of 63.
@@ -23,8 +25,7 @@ def diversity(pictures):
 
     Compared are thumbnails of 8×8 without their brightness, of MOST_VARIED pictures at most.
     """
-    rows = np.linspace(0, len(pictures) - 1, min(MOST_VARIED, len(pictures))).astype(int)
-    cells = _cells(pictures[rows], max(THUMBS))
+    cells = _cells(pictures[spread_rows(len(pictures), MOST_VARIED)], max(THUMBS))
     flat = (cells - cells.mean((1, 2, 3), keepdims=True)).reshape(len(cells), -1)
     return float(_distances(flat, flat, flat.shape[1]).sum() / max(len(flat) * (len(flat) - 1), 1))
 

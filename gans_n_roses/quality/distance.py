@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.statistics import describe
 
 MOST_REAL = 1024  # pictures that stand for a larger data set
@@ -82,7 +83,7 @@ def distance(reference, fakes):
 def some(pictures, most):
     """At most so many pictures, evenly spread; fewer where they are large."""
     most //= max(pictures.shape[1] // FULL_SIZE, 1)
-    return pictures[np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int)]
+    return pictures[spread_rows(len(pictures), most)]
 
 
 def _scaled(groups, scales):

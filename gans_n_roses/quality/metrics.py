@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.copying import COPY, diversity, nearest, thumbnails
 from gans_n_roses.quality.distance import Reference, describe_reference, distance
 
@@ -33,7 +34,7 @@ def describe_real(pictures):
       Real.
     """
     reference = describe_reference(pictures)
-    compared = np.linspace(0, len(pictures) - 1, min(MOST_COMPARED, len(pictures))).astype(int)
+    compared = spread_rows(len(pictures), MOST_COMPARED)
     expected = {} if reference.floor is None else {SCORE: reference.floor}
     return Real(reference, compared, thumbnails(pictures, compared),
                 {**expected, 'Quality/Diversity': diversity(pictures)})

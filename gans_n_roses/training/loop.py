@@ -16,7 +16,6 @@ from gans_n_roses.machine.precision import choose_precision, describe_choice
 from gans_n_roses.machine.session import open_session, within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
-from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.quality.recipe import take_recipe
 from gans_n_roses.runs.checkpoints import (
     best_score,
@@ -98,8 +97,8 @@ def _lead(settings, team):
         print(remark)
 
     # Pictures
-    dataset = _read_pictures(settings, cluster)
-    settle_pictures(team, dataset)
+    print(f'Reading {settings.dataset_path}', flush=True)
+    dataset = settle_pictures(team, settings)
 
     # What a new run takes, and begins from
     recipe, weights = [], None
@@ -188,16 +187,6 @@ def _loop(training, state, start, monitor, measurements, stop, agree):
 def grid_cadence(settings, iteration):
     """How many iterations apart the sample grids are at an iteration."""
     return settings.grid_every if iteration < settings.grid_later_from else settings.grid_every_later
-
-
-def _read_pictures(settings, cluster):
-    print(f'Reading {settings.dataset_path}', flush=True)
-    dataset = read_folder(settings.dataset_path, settings.image_size, settings.cache)
-    if len(dataset.images) < settings.batch_size * cluster.count:
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size}{cluster.each}, but DATASET_PATH '
-                       f'{settings.dataset_path!r} holds {len(dataset.images)} pictures: set BATCH_SIZE to at most '
-                       f'{len(dataset.images) // cluster.count}, or add pictures.')
-    return dataset
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from tensorboard.plugins.hparams.api import hparams_pb
 from tqdm import tqdm
 
 from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.pictures.images import merge, png, save_gif, save_image, to_uint8
 from gans_n_roses.quality.advice import REAL_RUN
 from gans_n_roses.training.events import Events
@@ -129,7 +130,7 @@ class Monitor:
 
     def real_images(self, pictures):
         """Save a sheet of what the network is shown, evenly taken from the data set, uint8 [n, size, size, 3]."""
-        rows = np.linspace(0, len(pictures) - 1, min(REAL_SHOWN, len(pictures))).astype(int)
+        rows = spread_rows(len(pictures), REAL_SHOWN)
         self._attempt('pictures', lambda: save_image(self._run.generated_images / 'real_images.png',
                                                      merge(pictures[rows])))
 
@@ -169,8 +170,8 @@ def save_animation(run):
     paths = grid_paths(run)
     if not paths:  # none could be written
         return
-    chosen = sorted(set(np.linspace(0, len(paths) - 1, min(GIF_FRAMES, len(paths))).astype(int)))
-    save_gif(animation_path(run), (_read_grid(paths[row]) for row in chosen), GIF_MILLISECONDS)
+    chosen = [paths[row] for row in spread_rows(len(paths), GIF_FRAMES)]
+    save_gif(animation_path(run), map(_read_grid, chosen), GIF_MILLISECONDS)
 
 
 def _read_grid(path):

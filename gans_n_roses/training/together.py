@@ -54,17 +54,28 @@ def settle_settings(team, asked, settings=None):
     return _taken(values, asked, values['DATASET_PATH'] if there else asked.dataset_path)
 
 
-def settle_pictures(team, dataset):
-    """Refuse workers that do not have the first worker's pictures.
+def settle_pictures(team, settings):
+    """Read the pictures, and refuse workers that do not have the first worker's, or all have too few.
 
+    Args:
+      team: Team.
+      settings: Settings of the first worker, with this worker's DATASET_PATH.
+    Returns:
+      Dataset.
     Raises:
-      BadInput: a worker has others. All say so.
+      BadInput: a worker has other pictures, or an iteration takes more than there are. All say so.
     """
+    cluster, dataset = team.cluster, read_folder(settings.dataset_path, settings.image_size, settings.cache)
     (count, fingerprint), *others = exchange(team, [len(dataset.images), dataset.fingerprint])
     for index, (other_count, other) in enumerate(others, start=1):
         if other != fingerprint:
-            raise BadInput(f'{team.cluster.name(index)} has other pictures ({other_count}) than the first worker '
+            raise BadInput(f'{cluster.name(index)} has other pictures ({other_count}) than the first worker '
                            f'({count}): give DATASET_PATH the same files on each machine.')
+    if count < settings.batch_size * cluster.count:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size}{cluster.each}, but DATASET_PATH '
+                       f'{settings.dataset_path!r} holds {count} pictures: set BATCH_SIZE to at most '
+                       f'{count // cluster.count}, or add pictures.')
+    return dataset
 
 
 def settle_run(team, settings):
@@ -134,8 +145,7 @@ def follow(settings, team):
       BadInput, RunFailed, Interrupted: as `train`.
     """
     settings = settle_settings(team, settings)
-    dataset = read_folder(settings.dataset_path, settings.image_size, settings.cache)
-    settle_pictures(team, dataset)
+    dataset = settle_pictures(team, settings)
     settings = settle_run(team, settings)
     with StopRequest() as stop, tf.Graph().as_default() as graph, open_session(team.target, team.config) as session:
         gan = build_graph(settings, team.cluster)

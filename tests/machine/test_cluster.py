@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from launching import make_pictures
 
 from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.launch import free_ports
@@ -21,7 +22,7 @@ from gans_n_roses.networks.losses import discriminator_loss, generator_loss
 from gans_n_roses.networks.models import discriminator, generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.penalty import add_penalty
-from gans_n_roses.pictures.folder import Dataset, load_dataset, next_batch
+from gans_n_roses.pictures.folder import load_dataset, next_batch
 from gans_n_roses.training.steps import Training, begin, steps
 from gans_n_roses.training.together import settle_pictures, settle_settings
 
@@ -134,10 +135,19 @@ def test_workers_that_were_started_otherwise_are_told_on_both(make_settings, tea
                     '0.2: start all workers alike.'] * 2
 
 
-def test_workers_with_other_pictures_are_told_on_both(teams):
-    told = refused(lambda team: settle_pictures(
-        team, Dataset(np.zeros([3, 16, 16, 3]), [], 0, 0, f'sum {team.cluster.index}')), teams)
+def test_workers_with_other_pictures_are_told_on_both(make_settings, teams, tmp_path):
+    places = [make_pictures(tmp_path / str(index), count=2 + index) for index in range(2)]
+    told = refused(lambda team: settle_pictures(team, make_settings(
+        image_size=16, cache=False, dataset_path=str(places[team.cluster.index]))), teams)
     assert len(set(told)) == 1 and told[0].startswith('Worker 1 (127.0.0.1:') and 'has other pictures (3)' in told[0]
+
+
+def test_workers_with_too_few_pictures_are_told_on_both(make_settings, pictures_folder, teams):
+    (pictures_folder / '0.png').write_bytes(b'no picture')  # as many files as are needed
+    settings = make_settings(image_size=16, cache=False, batch_size=4, dataset_path=str(pictures_folder))
+    told = refused(lambda team: settle_pictures(team, settings), teams)
+    assert told == [f'BATCH_SIZE is 4 for each of 2 workers, but DATASET_PATH {str(pictures_folder)!r} holds 7 '
+                    'pictures: set BATCH_SIZE to at most 3, or add pictures.'] * 2
 
 
 def test_the_others_take_the_settings_of_the_first(make_settings, teams, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gans_n_roses.pictures.folder import PERMUTED, draw_rows, next_batch, to_float
+from gans_n_roses.pictures.folder import PERMUTED, draw_rows, next_batch, spread_rows, to_float
 
 
 def test_next_batch_is_the_articles_draw():
@@ -61,6 +61,23 @@ def test_the_draw_takes_no_longer_of_more_pictures_and_goes_on_exactly():
     resumed.set_state(state)
     assert np.array_equal(draw_rows(10**9, 12, resumed), first)
     assert np.array_equal(draw_rows(10**9, 12, resumed), second)
+
+
+def test_rows_that_stand_for_all_reach_from_the_first_to_the_last():
+    assert spread_rows(10, 4).tolist() == [0, 3, 6, 9]
+    assert spread_rows(4, 10).tolist() == [0, 1, 2, 3]
+    assert (spread_rows(7, 1).tolist(), spread_rows(1, 7).tolist(), spread_rows(0, 7).tolist()) == ([0], [0], [])
+    for count in range(2, 3000, 7):
+        rows = spread_rows(count, 100)
+        assert (len(rows), rows[0], rows[-1]) == (min(count, 100), 0, count - 1)
+        assert set(np.diff(rows)) <= {(count - 1) // (len(rows) - 1) + more for more in (0, 1)}
+
+
+def test_the_same_rows_stand_for_all_as_in_earlier_versions():
+    """In floating point: the 55th of 100 among 109 is 59.99…, where whole numbers would give 60."""
+    rows = spread_rows(109, 100)
+    assert rows[[54, 55, 56]].tolist() == [58, 59, 61]
+    assert rows.dtype == np.dtype(int)
 
 
 def test_to_float_spans_minus_one_to_one():

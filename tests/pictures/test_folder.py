@@ -16,7 +16,7 @@ from PIL import Image
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.pictures import decoding
-from gans_n_roses.pictures.folder import Dataset, list_files, load_dataset, read_folder
+from gans_n_roses.pictures.folder import Dataset, find_files, list_files, load_dataset, read_folder
 from gans_n_roses.training.introduction import summary
 
 # Which files are pictures
@@ -190,6 +190,15 @@ def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match='no such folder'):
         load_dataset('', SIZE)
     assert len(load_dataset('.', SIZE)) == 1
+
+
+def test_files_are_looked_for_no_further_than_they_are_asked_for(tmp_path):
+    put(tmp_path, 'a/1.png')
+    put(tmp_path, 'b/1.png')
+    found = find_files(tmp_path)
+    assert next(found) == str(tmp_path / 'a/1.png')
+    put(tmp_path, 'b/2.png')
+    assert sorted(found) == [str(tmp_path / f'b/{number}.png') for number in (1, 2)]
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='only Linux holds a process to such a limit')
