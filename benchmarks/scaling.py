@@ -109,13 +109,13 @@ def work(pipe, cluster, cores, how):
     pictures = np.random.RandomState(0).randint(0, 256, [cluster.count * batch, size, size, 3], np.uint8)
     with tf.Graph().as_default(), open_session(team.target, team.config) as session:
         gan = build_graph(settings, cluster)
-        agree = agreement(cluster, session, list(gan.scalars), argparse.Namespace(requested=0))
+        agree = agreement(cluster, session, list(gan.scalars))
         sizes = [sum(variable.shape.num_elements() for variable in those)
                  for those in split_variables(tf.trainable_variables())]
         session.run(tf.global_variables_initializer())
         times, start = [], time.perf_counter()
         for _, scalars in steps(Training(session, gan, pictures, settings, cluster=cluster), begin(settings)):
-            agree(scalars)
+            agree(scalars, 0)
             times.append(time.perf_counter() - start)
             start = time.perf_counter()
         flat = {}

@@ -177,8 +177,10 @@ def test_two_workers_train_as_one_process_that_computes_both_halves(make_setting
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
     expected = by_one_process(settings, pictures, before)
     for name in expected.keys() - WITHOUT_EFFECT:
-        np.testing.assert_allclose(first[name], expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
-        assert np.abs(first[name] - before[name]).mean() > 0.003, name  # some of three steps of 0.01
+        moved = np.abs(first[name] - before[name]).mean()
+        assert moved > 0.003, name  # some of three steps of 0.01
+        # The mean: Adam's first steps go by a gradient's sign, which rounding turns where the gradient is next to 0.
+        assert np.abs(first[name] - expected[name]).mean() < 0.01 * moved, name
 
 
 def trained(settings, pictures, team):

@@ -1,0 +1,17 @@
+"""benchmarks/scaling.py: two workers make iterations, and their collectives are timed."""
+
+import os
+
+import pytest
+
+from benchmarks.scaling import together
+
+cores = pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='here a process cannot choose its core')
+
+
+@cores
+def test_two_workers_are_timed():
+    core = [min(os.sched_getaffinity(0))]
+    seconds, collectives = together([core, core], (2, 16, 'float32', 1))
+    assert seconds > 0 and all(size > 0 and took > 0 for size, took in collectives.values())
+    assert collectives['D gradients'][0] == 2 * collectives['D gradients in bfloat16'][0]
