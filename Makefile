@@ -9,7 +9,10 @@ RESULTS ?= Results
 ARGS ?=
 
 .DELETE_ON_ERROR:  # a .venv that could not be made whole is made anew the next time
-.PHONY: train test lint benchmark tensorboard
+.PHONY: roses train test lint benchmark tensorboard
+
+roses: .venv/installed
+	$(BIN)/python main.py LOAD=True RUN=shipped $(ARGS)
 
 train: .venv/installed
 	$(BIN)/python main.py $(ARGS)
