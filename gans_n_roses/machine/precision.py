@@ -55,13 +55,18 @@ def describe_choice(precision, share):
     Returns:
       str without a full stop.
     """
-    if np.isinf(share):
-        return f'Computes in {precision}: bfloat16 does not work here'
     if precision == 'bfloat16':
         return f'Computes in {precision}: it takes {100 * share:.0f} % of the time of float32 here'
+    return f'Computes in {precision}: {describe_share(share)}'
+
+
+def describe_share(share):
+    """Why bfloat16 is not taken, for its time as a share of float32's: str without a full stop."""
+    if np.isinf(share):
+        return 'bfloat16 does not work here'
     if share < 1:
-        return f'Computes in {precision}: bfloat16 would take {100 * share:.0f} % of the time here, too little gain'
-    return f'Computes in {precision}: bfloat16 would take {share:.1f} times as long here'
+        return f'bfloat16 would take {100 * share:.0f} % of the time here, too little gain'
+    return f'bfloat16 would take {share:.1f} times as long here'
 
 
 def compute_dtype(precision):
