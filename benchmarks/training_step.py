@@ -24,6 +24,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmarks.shared import REPO, machine, peak_mb
+from gans_n_roses.machine.loading import loading_tensorflow, use_onednn
 from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
@@ -51,6 +52,7 @@ def article(batch, size, _precision):
 
 def ours(batch, size, precision):
     """Our step with mission_control.py's settings, fetching what the training loop fetches."""
+    use_onednn()  # as main.py does: the others take TensorFlow as it is
     import tensorflow.compat.v1 as tf
 
     from gans_n_roses.machine.session import open_session
@@ -100,7 +102,7 @@ def main():
 
 def why_no_bfloat16():
     """'' where PRECISION 'auto' takes bfloat16, else why not."""
-    with quietly():
+    with loading_tensorflow():
         from gans_n_roses.machine.precision import choose_precision, describe_share
         chosen, share = choose_precision()
     return '' if chosen == 'bfloat16' else f'left out: {describe_share(share)}'

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.machine.session import open_session
 
 ROUNDS = 3
@@ -21,7 +22,8 @@ def choose_precision():
     Returns:
       ('float32' or 'bfloat16', bfloat16's time as a share of float32's: infinite where it does not work at all).
     """
-    with tf.Graph().as_default(), open_session() as session:
+    # Quietly: that oneDNN has nothing for bfloat16 on this processor, TensorFlow logs as an error.
+    with quietly(), tf.Graph().as_default(), open_session() as session:
         # Fed, since TensorFlow would compute with constants once and for all.
         feed = {tf.placeholder(tf.float32, shape): np.ones(shape, np.float32)
                 for shape in ([12, 32, 32, 64], [5, 5, 64, 128])}
