@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from gans_n_roses.errors import Stop, missing_package
-from gans_n_roses.machine import cluster, output, quiet, stopping
+from gans_n_roses.machine import cluster, loading, output, stopping
 from gans_n_roses.settings import read_settings
 from gans_n_roses.usage import describe
 
@@ -23,7 +23,7 @@ def main(arguments):
             from gans_n_roses.checks import check
             remarks = [*check(settings, workers), "GANs N' Roses: starting TensorFlow ...\n"]
             print(*(remarks if workers.leads else ''), sep='\n', end='', flush=True)
-            with quiet.quietly(errors=workers.count == 1):
+            with loading.loading_tensorflow(errors=workers.count == 1):
                 from gans_n_roses.sampling.roses import sample
                 from gans_n_roses.training.loop import train
         sample(settings) if settings.load else train(settings, workers)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.shared import REPO, machine
 from gans_n_roses.machine.files import write_file
-from gans_n_roses.machine.quiet import quietly
+from gans_n_roses.machine.loading import loading_tensorflow
 
 SETTINGS = {
     'article': [],
@@ -46,7 +46,7 @@ def main():
     if not arguments.table_only:
         for name, setting, seed in cells:
             train(name, Path(folders[name]).expanduser().resolve(), setting, seed, arguments)
-    with quietly():
+    with loading_tensorflow():
         import gans_n_roses.sampling.saved_generator  # noqa: F401  (its chatter is held back here)
     measured = {name: measure_all(name, Path(folders[name]).expanduser(), cells, arguments) for name in folders}
     print(machine())

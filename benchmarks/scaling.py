@@ -18,7 +18,7 @@ import time
 from benchmarks.shared import REPO, machine
 from gans_n_roses.launch import free_ports
 from gans_n_roses.machine.cluster import ALONE, Cluster
-from gans_n_roses.machine.quiet import quietly
+from gans_n_roses.machine.loading import loading_tensorflow
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
 WARM_UP = 3
@@ -94,7 +94,7 @@ def work(pipe, cluster, cores, how):
     """Be one worker: tell the median time of an iteration, then of the collectives alone."""
     os.sched_setaffinity(0, cores)
     batch, size, precision, count = how
-    with quietly():
+    with loading_tensorflow():
         import numpy as np
         import tensorflow.compat.v1 as tf
 

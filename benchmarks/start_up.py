@@ -18,6 +18,7 @@ import tempfile
 import time
 
 from benchmarks.shared import REPO, machine, megabytes
+from gans_n_roses.machine.loading import use_onednn
 
 RATIO_ALLOWED, GB_ALLOWED = 1.3, 1.3
 ITERATIONS_FOR_MEMORY = 20
@@ -49,6 +50,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=5, help='(%(default)s)')
     arguments = parser.parse_args()
+    use_onednn()  # for the yardstick too
     print(machine())
     start = os.getloadavg()[0]
 

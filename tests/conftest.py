@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gans_n_roses.machine.loading import use_onednn
 from gans_n_roses.settings import read_settings
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # before any test file imports TensorFlow
+use_onednn()  # as main.py does
 # Where a script runs the tests in its background, SIGINT is ignored, and would be in every process that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

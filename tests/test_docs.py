@@ -27,7 +27,9 @@ PAGES += sorted((REPO / 'docs').glob('*.md'))
 SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'MEASURE_EVERY': 1, 'N_SAMPLES': 4,
          'PRECISION': 'float32', 'SEED': 1}
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
-NO_SETTINGS = {'NAME', 'VALUES', 'TF_CONFIG', 'SLURM_PROCID'}  # capitals in code that mean something else
+# Capitals in code that mean something else.
+NO_SETTINGS = {'NAME', 'VALUES', 'TF_CONFIG', 'SLURM_PROCID', 'TF_ENABLE_ONEDNN_OPTS', 'ONEDNN_MAX_CPU_ISA',
+               'MKL_ENABLE_INSTRUCTIONS'}
 
 
 def blocks(text):

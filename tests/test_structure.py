@@ -20,7 +20,8 @@ WITHOUT_TENSORFLOW = [
         'quality.copying', 'quality.distance', 'quality.metrics', 'quality.nearest', 'quality.plateau',
         'quality.recipe', 'quality.statistics', 'networks.noise', 'runs.folders', 'runs.resuming', 'runs.shipped',
         'runs.weights', 'pictures.cache', 'pictures.decoding', 'pictures.folder', 'pictures.images',
-        'pictures.reading', 'machine.cluster', 'machine.files', 'machine.output', 'machine.quiet', 'machine.stopping')]
+        'pictures.reading', 'machine.cluster', 'machine.files', 'machine.loading', 'machine.output', 'machine.quiet',
+        'machine.stopping')]
 
 
 def floor_of(module):

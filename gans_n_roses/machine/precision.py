@@ -9,6 +9,7 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.machine.session import open_session
 
 ROUNDS = 3
@@ -21,7 +22,8 @@ def choose_precision():
     Returns:
       ('float32' or 'bfloat16', bfloat16's time as a share of float32's: infinite where it does not work at all).
     """
-    with tf.Graph().as_default(), open_session() as session:
+    # Quietly: that oneDNN has nothing for bfloat16 on this processor, TensorFlow logs as an error.
+    with quietly(), tf.Graph().as_default(), open_session() as session:
         # Fed, since TensorFlow would compute with constants once and for all.
         feed = {tf.placeholder(tf.float32, shape): np.ones(shape, np.float32)
                 for shape in ([12, 32, 32, 64], [5, 5, 64, 128])}
@@ -55,13 +57,18 @@ def describe_choice(precision, share):
     Returns:
       str without a full stop.
     """
-    if np.isinf(share):
-        return f'Computes in {precision}: bfloat16 does not work here'
     if precision == 'bfloat16':
         return f'Computes in {precision}: it takes {100 * share:.0f} % of the time of float32 here'
+    return f'Computes in {precision}: {describe_share(share)}'
+
+
+def describe_share(share):
+    """Why bfloat16 is not taken, for its time as a share of float32's: str without a full stop."""
+    if np.isinf(share):
+        return 'bfloat16 does not work here'
     if share < 1:
-        return f'Computes in {precision}: bfloat16 would take {100 * share:.0f} % of the time here, too little gain'
-    return f'Computes in {precision}: bfloat16 would take {share:.1f} times as long here'
+        return f'bfloat16 would take {100 * share:.0f} % of the time here, too little gain'
+    return f'bfloat16 would take {share:.1f} times as long here'
 
 
 def compute_dtype(precision):

@@ -1,6 +1,7 @@
 """Which type 'auto' takes, by a clock that the test sets: no timing decides a test."""
 
 import contextlib
+import os
 
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def test_bfloat16_is_taken_only_where_it_clearly_saves_time(machine, takes, chos
 ])
 def test_the_choice_is_told_in_words(precision, share, sentence):
     assert describe_choice(precision, share) == sentence
+
+
+def test_what_tensorflow_logs_of_bfloat16_is_not_on_the_screen(machine, monkeypatch, capfd):
+    """With AVX2 alone: "oneDNN supports DT_BFLOAT16 only on platforms with AVX-512", as an error."""
+    machine(float32=1, bfloat16=10)
+    monkeypatch.setattr(precision.time, 'perf_counter', lambda clock=precision.time.perf_counter: (
+        os.write(2, b'E0000 util.cc:131] oneDNN ...'), clock())[1])
+    assert precision.choose_precision()[0] == 'float32'
+    assert capfd.readouterr().err == ''
 
 
 def test_fault_of_float32_is_no_answer(machine):
