@@ -23,7 +23,7 @@ from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.settings import RULES, read_settings
 
 PAGES = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'Dataset/README.md')]
-PAGES += sorted((REPO / 'docs').glob('*.md'))
+PAGES += [*sorted((REPO / 'docs').glob('*.md')), *(REPO / 'gans_n_roses/shipped').glob('*.md')]
 SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'MEASURE_EVERY': 1, 'N_SAMPLES': 4,
          'PRECISION': 'float32', 'SEED': 1}
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}

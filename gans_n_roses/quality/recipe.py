@@ -46,7 +46,7 @@ def take_recipe(settings, count, shipped_size):
       (Settings with what was taken, list of lines for the user: what was taken, and why).
     """
     wanted = dict(missing_remedies(settings, count, begun=False))
-    if shipped_size == settings.image_size and not settings.start_from:
+    if shipped_size in (settings.image_size, 2 * settings.image_size) and not settings.start_from:  # where measured
         wanted['START_FROM'] = SHIPPED
     taken = {name: value for name, value in wanted.items() if name not in settings.origin.given}
     by_hand = [f'{name}={value or repr(value)}' for name in REASONS

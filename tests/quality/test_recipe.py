@@ -45,8 +45,10 @@ def test_auto_takes_what_is_best_for_so_many_pictures_and_says_why_in_two_lines(
     assert ('fewer than 300' in why) == (count < 300)
 
 
-def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size():
+def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size_or_twice_that():
     assert recipe(67, shipped_size=64)[0] == {**dict(RECIPES[67]), 'START_FROM': 'shipped'}
+    assert recipe(67, 'IMAGE_SIZE=32', shipped_size=64)[0]['START_FROM'] == 'shipped'
+    assert 'START_FROM' not in recipe(67, 'IMAGE_SIZE=16', shipped_size=64)[0]
     assert 'START_FROM' not in recipe(67, shipped_size=32)[0]
     assert 'START_FROM' not in recipe(67, 'START_FROM=mine', shipped_size=64)[0]
     assert 'START_FROM' not in recipe(67, 'START_FROM=', shipped_size=64)[0]
