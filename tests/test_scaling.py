@@ -6,10 +6,8 @@ import pytest
 
 from benchmarks.scaling import together
 
-cores = pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='here a process cannot choose its core')
 
-
-@cores
+@pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='here a process cannot choose its core')
 def test_two_workers_are_timed():
     core = [min(os.sched_getaffinity(0))]
     seconds, collectives = together([core, core], (2, 16, 'float32', 1))
