@@ -28,12 +28,13 @@ PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32'
 START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
-# Few pictures: remedies against learning them by heart, off in the article (docs/few_pictures.md)
+# Remedies that the article does not have, most of them for few pictures (docs/few_pictures.md)
 RECIPE = 'article'  # 'auto' switches on what is best for so many pictures; what you switch on yourself stays
 MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
 R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 1, from some 300 pictures on
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
+SMOOTH = False  # True filters what the generator makes, so that no checkerboard is left in it
 
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training

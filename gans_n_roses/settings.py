@@ -115,6 +115,7 @@ class Settings:
     r1_gamma: float = _setting(OF_NOW, (float, int), 'a number from 0 to 1000', lambda value: 0 <= value <= 1000,
                                before=0.0)
     ema_decay: float = _share(OF_RUN)
+    smooth: bool = _switch(OF_RUN, before=False)
     precision: str = _one_of(OF_RUN, PRECISIONS, before='float32', leaves_open='auto')
     seed: int | None = _setting(
         OF_RUN, (int, type(None)), 'None or a whole number from 0 to 4294967295',

@@ -150,13 +150,23 @@ class Oracle:
         return np.where(x > 0, x, 0.2 * x)
 
     @staticmethod
+    def smooth(x, taps):
+        """Rows, then columns; beyond the edge lies what is before it, the edge itself not repeated."""
+        x, reach = np.asarray(x, np.float64), len(taps) // 2
+        for axis in (1, 2):
+            x = np.apply_along_axis(
+                lambda line: np.convolve(np.pad(line, reach, 'reflect'), taps[::-1], 'valid'), axis, x)
+        return x
+
+    @staticmethod
     def generator_16(z, v):
         """The generator at 16 pixels, from variables' values by name."""
         h = Oracle.dense(z, v['g_h0_lin/Matrix'], v['g_h0_lin/bias']).reshape(-1, 4, 4, 128)
         h = np.maximum(Oracle.batch_norm(h, v['g_bn1/gamma'], v['g_bn1/beta']), 0)
         h = Oracle.conv_transpose(h, v['g_h1/w'], v['g_h1/b'])
         h = np.maximum(Oracle.batch_norm(h, v['g_bn2/gamma'], v['g_bn2/beta']), 0)
-        return np.tanh(Oracle.conv_transpose(h, v['g_h2/w'], v['g_h2/b']))
+        h = Oracle.conv_transpose(h, v['g_h2/w'], v['g_h2/b'])
+        return np.tanh(Oracle.smooth(h, v['g_smooth/taps']) if 'g_smooth/taps' in v else h)
 
     @staticmethod
     def discriminator_16(image, v):

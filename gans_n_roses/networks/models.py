@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu
+from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu, smooth
 
 BASE_SIZE = 4  # height and width where the convolutions of both networks meet the dense layer
 FIRST_CHANNELS = 64
@@ -21,7 +21,7 @@ def discriminator_channels(image_size):
     return [min(FIRST_CHANNELS * 2**layer, MOST_CHANNELS) for layer in range(layers)]
 
 
-def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.float32):
+def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.float32, smoothed=False):
     """Turn noise into pictures.
 
     Args:
@@ -29,7 +29,8 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
       image_size: height and width of the pictures, a power of two from 16 to 256.
       normalize: function f(x, name) in the place of `batch_norm`.
       reuse: True takes the weights of an earlier call.
-      dtype: what the layers compute in, tf.float32 or tf.bfloat16; tanh is always in float32.
+      dtype: what the layers compute in, tf.float32 or tf.bfloat16; tanh is always in float32, and so is the filter.
+      smoothed: True filters the last layer's output, so that no checkerboard is left (SMOOTH; not in the article).
     Returns:
       float32 [batch, image_size, image_size, 3] in [-1, 1].
     """
@@ -44,7 +45,8 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
             h = conv_transpose(h, channels, f'g_h{layer}')                             # [batch, 16, 16, 128]
             h = tf.nn.relu(normalize(h, f'g_bn{layer + 1}'))                           # [batch, 32, 32, 64]
         h = conv_transpose(h, 3, f'g_h{len(others) + 1}')                              # [batch, 64, 64, 3]
-        return tf.nn.tanh(tf.cast(h, tf.float32))
+        h = tf.cast(h, tf.float32)
+        return tf.nn.tanh(smooth(h, 'g_smooth') if smoothed else h)
 
 
 def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32):

@@ -1,4 +1,4 @@
-"""The five layers of both networks. Each opens one variable scope that holds its weights.
+"""The layers of both networks. Each but `lrelu` opens one variable scope that holds its weights.
 
 Weights are kept in float32. A layer computes in the type of x, float32 or bfloat16, and returns that type.
 Where TensorFlow has the processor's help for bfloat16 (AVX-512 and oneDNN), sums are made in float32 and only the
@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 WEIGHT_STDDEV = 0.02  # Radford et al. 2015, arXiv:1511.06434, sec. 4
 BATCH_NORM_EPSILON = 0.001
 SMALL = 8  # height and width up to which a convolution is a product of matrices
+SMOOTHING = [-1 / 16, 4 / 16, 10 / 16, 4 / 16, -1 / 16]  # keeps what changes slowly, ends what alternates
 
 
 def conv2d(x, input_features, output_features, name):
@@ -106,6 +107,31 @@ def lrelu(x, leak=0.2):
       x's shape and type.
     """
     return tf.nn.leaky_relu(x, alpha=leak)
+
+
+def smooth(x, name):
+    """Filter a picture so that nothing is left of what changes its sign from pixel to pixel.
+
+    A transposed convolution of stride 2 makes even and odd pixels with different parts of its filter, and so a
+    checkerboard (Odena et al. 2016, doi:10.23915/distill.00003). Other networks smooth what they enlarge (Karras et al.
+    2019, arXiv:1812.04948, sec. 2.1); the filter here is the flattest of 5 taps: its gain is 1 + O(f⁴) at low
+    frequencies f, and 0 at the highest.
+
+    Args:
+      x: float32 [batch, height, width, channels], height and width at least 3.
+      name: variable scope; holds "taps" [5], the filter along each side. It is not trained: it tells whoever loads
+        the model that the pictures are filtered, and how.
+    Returns:
+      x's shape and type.
+    """
+    with tf.variable_scope(name):
+        taps = tf.get_variable('taps', [len(SMOOTHING)], initializer=tf.constant_initializer(SMOOTHING),
+                               trainable=False)
+        reach = len(SMOOTHING) // 2
+        height, width = x.shape.as_list()[1:3]
+        x = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]], 'REFLECT')
+        x = tf.add_n([tap * x[:, at:at + height] for at, tap in enumerate(tf.unstack(taps))])
+        return tf.add_n([tap * x[:, :, at:at + width] for at, tap in enumerate(tf.unstack(taps))])
 
 
 # Below, x [batch, height, width, in] is the larger side of a convolution of either kind, w [5, 5, in, out], and y

@@ -9,6 +9,7 @@ VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 th
 REASONS = {
     'MIRROR': 'MIRROR makes two pictures of each',
     'EMA_DECAY': 'EMA_DECAY steadies the roses',
+    'SMOOTH': 'SMOOTH leaves no checkerboard',
     'AUGMENT': f'AUGMENT, since fewer than {VERY_FEW_PICTURES} are soon learnt by heart',
     'R1_GAMMA': f'R1_GAMMA, since from {VERY_FEW_PICTURES} on it helps more than AUGMENT',
     'START_FROM': 'START_FROM, since a model of roses learns yours sooner',
@@ -46,6 +47,8 @@ def take_recipe(settings, count, shipped_size):
       (Settings with what was taken, list of lines for the user: what was taken, and why).
     """
     wanted = dict(missing_remedies(settings, count, begun=False))
+    if not settings.smooth:  # no remedy for few pictures alone
+        wanted['SMOOTH'] = True
     if shipped_size in (settings.image_size, 2 * settings.image_size) and not settings.start_from:  # where measured
         wanted['START_FROM'] = SHIPPED
     taken = {name: value for name, value in wanted.items() if name not in settings.origin.given}

@@ -267,7 +267,7 @@ def restore_run(session, checkpoint, settings):
     foreign = sorted(values.keys() - variables.keys())
     if foreign:
         raise BadInput(f'{source} holds {foreign[0]}, which the networks of the settings do not have: IMAGE_SIZE, '
-                       'EMA_DECAY or the checkpoint was changed.')
+                       'EMA_DECAY, SMOOTH or the checkpoint was changed.')
     if state is None:
         raise BadInput(f'{source} holds no run_state, so training cannot go on exactly: LOAD can still use it.')
     _check_shape(GRID_Z, state.grid_z, (settings.n_samples, settings.z_dim), source)

@@ -87,6 +87,7 @@ def departures(settings):
              'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
              f'r1-{settings.r1_gamma:g}': settings.r1_gamma,
              f'ema{settings.ema_decay:g}': settings.ema_decay,
+             'smooth': settings.smooth,
              'started': settings.start_from}
     return [word for word, departs in words.items() if departs]
 

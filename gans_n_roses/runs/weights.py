@@ -7,7 +7,8 @@ import numpy as np
 
 AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
 ITERATIONS = 'global_step'  # how many iterations made them
-WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?')
+SMOOTHED = 'g_smooth/taps'  # in a model whose pictures are filtered
+WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED}')
 
 
 def weights_in(values):

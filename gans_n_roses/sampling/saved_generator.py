@@ -19,7 +19,7 @@ from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.transfer import model_size
 from gans_n_roses.runs.checkpoints import restore
-from gans_n_roses.runs.weights import AVERAGE
+from gans_n_roses.runs.weights import AVERAGE, SMOOTHED, weights_in
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long
 # (a batch of 12 by its own statistics: 16). A hundred at a time bounds the memory.
@@ -70,11 +70,11 @@ def open_generator(values, source):
             layers.append((tf.nn.moments(x, [0, 1, 2]), moments))
             return batch_norm(x, name, moments=tuple(moments))
 
-        images = generator(z, image_size, normalize)
+        images = generator(z, image_size, normalize, smoothed=SMOOTHED in values)
         pictures = tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
         saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source)
         session.run(tf.global_variables_initializer())
-        weights = {variable.op.name: variable for variable in tf.trainable_variables()}
+        weights = weights_in({variable.op.name: variable for variable in tf.global_variables()})
         restore(session, {name + AVERAGE if name + AVERAGE in values else name: variable
                           for name, variable in weights.items()}, values, source)
         _freeze_moments(saved, layers)

@@ -219,6 +219,23 @@ def test_averaged_weights_follow_the_recursion_and_make_the_samples(tiny):
         assert np.abs(samples - latest).max() > 1e-3
 
 
+def test_smoothed_pictures_are_what_the_discriminator_and_the_user_see(tiny):
+    """Nothing in them alternates from pixel to pixel, and they are filtered while training, not afterwards."""
+    alternating = (-1)**np.add.outer(np.arange(SIZE), np.arange(SIZE))[..., np.newaxis]
+    with built(tiny(ema_decay=0.9, smooth=True, learning_rate=0.01)) as t:
+        assert not [name for name in t.variables if name.startswith('g_smooth/') and name != 'g_smooth/taps']
+        taps = t.session.run(t.variables['g_smooth/taps'])
+        for number in range(3):
+            t.session.run(t.gan.train_step, feed(t.gan, number))
+        np.testing.assert_array_equal(t.session.run(t.variables['g_smooth/taps']), taps)
+        z = np.random.RandomState(9).uniform(-1, 1, [BATCH, Z_DIM])
+        for pictures in t.session.run([t.gan.fakes, t.gan.samples], {t.gan.z: z, t.gan.sample_z: z}):
+            before_tanh = np.arctanh(np.float64(pictures))
+            assert before_tanh.std() > 0.01
+            # The edge is reflected, so that what alternates ends there as well.
+            assert np.abs((before_tanh * alternating).mean((1, 2))).max() < 1e-3 * before_tanh.std()
+
+
 def test_a_long_average_is_held_short_at_first(tiny):
     with built(tiny(ema_decay=0.9)) as t:
         name = 'g_h0_lin/Matrix'

@@ -120,9 +120,11 @@ def test_generator_saturates_at_minus_one_and_one_and_logits_are_unbounded(graph
     assert (values > 500).all()
 
 
-def test_generator_at_16_pixels_equals_numpy(graph, oracle):
+@pytest.mark.parametrize('smoothed', [False, True])
+def test_generator_at_16_pixels_equals_numpy(graph, oracle, smoothed):
     z = tf.placeholder(tf.float32, [3, 6])
-    images = generator(z, 16)
+    images = generator(z, 16, smoothed=smoothed)
+    assert ('g_smooth/taps' in [variable.op.name for variable in tf.global_variables()]) == smoothed
     noise = np.random.RandomState(1).uniform(-1, 1, [3, 6]).astype(np.float32)
     with tf.Session() as session:
         values = randomize(session)

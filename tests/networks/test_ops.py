@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu
+from gans_n_roses.networks.ops import SMOOTHING, batch_norm, conv2d, conv_transpose, dense, lrelu, smooth
 
 
 def evaluate(layer, x, weights):
@@ -95,6 +95,35 @@ def test_lrelu_leaks_a_fifth_below_zero():
     x = np.float32([[-10, -1, -0.0, 0, 0.5, 10]])
     np.testing.assert_allclose(evaluate(lrelu, x, {}), [[-2, -0.2, 0, 0, 0.5, 10]], rtol=1e-6)
     np.testing.assert_allclose(evaluate(lambda x: lrelu(x, leak=0.5), x, {}), [[-5, -0.5, 0, 0, 0.5, 10]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(16, 16), (5, 8), (3, 3)])
+def test_smooth_filters_rows_and_columns(oracle, height, width):
+    x, taps = uniform(2, height, width, 3), uniform(5, seed=1)
+    np.testing.assert_allclose(evaluate(lambda x: smooth(x, 'layer'), x, {'layer/taps:0': taps}),
+                               oracle.smooth(x, taps), atol=1e-5)
+
+
+def test_smoothing_ends_what_alternates_and_keeps_what_changes_slowly():
+    def smoothed(x):
+        return evaluate(lambda x: smooth(x, 'layer'), np.float32(x)[np.newaxis, ..., np.newaxis],
+                        {'layer/taps:0': np.array(SMOOTHING)})[0, ..., 0]
+    row, column = np.mgrid[:16, :16]
+    slow = 3 + 0.5 * row - 0.2 * column
+    np.testing.assert_allclose(smoothed(slow)[2:-2, 2:-2], slow[2:-2, 2:-2], atol=1e-5)
+    for pattern in ((-1)**row, (-1)**column, (-1)**(row + column), (-1)**row * np.cos(column)):
+        np.testing.assert_allclose(smoothed(pattern), 0, atol=1e-6)
+    wave = np.cos(np.pi / 8 * column)  # 16 pixels long
+    assert np.abs(smoothed(wave) - wave)[:, 2:-2].max() < 0.01
+
+
+def test_the_filter_of_smooth_is_not_trained():
+    with tf.Graph().as_default(), tf.Session() as session:
+        smooth(tf.zeros([1, 8, 8, 3]), 'layer')
+        assert not tf.trainable_variables()
+        taps, = tf.global_variables()
+        session.run(tf.global_variables_initializer())
+        assert (taps.op.name, session.run(taps).tolist()) == ('layer/taps', [-1 / 16, 1 / 4, 5 / 8, 1 / 4, -1 / 16])
 
 
 @pytest.mark.parametrize(('layer', 'shape', 'w_shape'), [

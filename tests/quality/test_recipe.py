@@ -39,14 +39,15 @@ def recipe(count, *arguments, shipped_size=None, control=REPO / 'mission_control
 @pytest.mark.parametrize('count', RECIPES)
 def test_auto_takes_what_is_best_for_so_many_pictures_and_says_why_in_two_lines(count):
     taken, [what, why] = recipe(count)
-    assert taken == dict(RECIPES[count])
-    assert what == ' '.join(f'{name}={value}' for name, value in RECIPES[count])
-    assert [part.split(',')[0].split()[0] for part in why.split('; ')] == [name for name, _ in RECIPES[count]]
+    expected = [*RECIPES[count], ('SMOOTH', True)]
+    assert taken == dict(expected)
+    assert what == ' '.join(f'{name}={value}' for name, value in expected)
+    assert [part.split(',')[0].split()[0] for part in why.split('; ')] == [name for name, _ in expected]
     assert ('fewer than 300' in why) == (count < 300)
 
 
 def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size_or_twice_that():
-    assert recipe(67, shipped_size=64)[0] == {**dict(RECIPES[67]), 'START_FROM': 'shipped'}
+    assert recipe(67, shipped_size=64)[0] == {**dict(RECIPES[67]), 'SMOOTH': True, 'START_FROM': 'shipped'}
     assert recipe(67, 'IMAGE_SIZE=32', shipped_size=64)[0]['START_FROM'] == 'shipped'
     assert 'START_FROM' not in recipe(67, 'IMAGE_SIZE=16', shipped_size=64)[0]
     assert 'START_FROM' not in recipe(67, shipped_size=32)[0]
@@ -58,37 +59,38 @@ def test_what_is_set_by_hand_stays(tmp_path):
     file = (REPO / 'mission_control.py').read_text(encoding='utf-8').replace('EMA_DECAY = 0.0 ', 'EMA_DECAY = 0.9 ')
     (tmp_path / 'mission_control.py').write_text(file, encoding='utf-8')
     taken, [what, why] = recipe(67, 'MIRROR=False', control=tmp_path / 'mission_control.py')
-    assert taken == {'AUGMENT': 'color,translation,cutout'}
-    assert what == 'AUGMENT=color,translation,cutout beside your MIRROR=False EMA_DECAY=0.9'
-    assert why.startswith('AUGMENT,') and ';' not in why
-    assert recipe(67, 'MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''") == (
-        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 AUGMENT=''"])
+    assert taken == {'AUGMENT': 'color,translation,cutout', 'SMOOTH': True}
+    assert what == 'AUGMENT=color,translation,cutout SMOOTH=True beside your MIRROR=False EMA_DECAY=0.9'
+    assert why.startswith('AUGMENT,') and why.count(';') == 1
+    assert recipe(67, 'MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''", 'SMOOTH=False') == (
+        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 SMOOTH=False AUGMENT=''"])
 
 
 def test_a_run_keeps_what_it_took_though_the_pictures_become_many(launcher, tmp_path):
-    of_the_recipe = ('MIRROR', 'EMA_DECAY', 'AUGMENT', 'R1_GAMMA', 'START_FROM')
+    of_the_recipe = ('MIRROR', 'EMA_DECAY', 'SMOOTH', 'AUGMENT', 'R1_GAMMA', 'START_FROM')
     pictures = make_pictures(tmp_path / 'roses')
     settings = {name: value for name, value in TINY.items() if name not in of_the_recipe}
     settings |= {'DATASET_PATH': pictures, 'RESULTS_PATH': tmp_path / 'Results'}
     ended = launcher.run({**settings, 'RECIPE': 'auto', 'N_ITERATIONS': 2}, shipped=str(tmp_path / 'none.npz'))
     assert ended.code == 0, ended.text
     assert 'What helps' not in ended.text
-    told = '\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout\n             MIRROR makes two '
+    told = ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout SMOOTH=True\n'
+            '             MIRROR makes two ')
     assert told in ended.text
     run = only_run(tmp_path / 'Results')
-    assert run.path.name.endswith('_mirror_augment_ema0.999')
+    assert run.path.name.endswith('_mirror_augment_ema0.999_smooth')
 
     def kept():
         values = json.loads(run.options.read_text())['settings']
         return [values['RECIPE'], *(values[name] for name in of_the_recipe)]
-    assert kept() == ['auto', True, 0.999, 'color,translation,cutout', 0.0, '']
+    assert kept() == ['auto', True, 0.999, True, 'color,translation,cutout', 0.0, '']
 
     for number in range(300):
         shutil.copy(pictures / '0.png', pictures / f'more {number}.png')
     ended = launcher.run({'RESUME': True, 'RUN': run.path, 'N_ITERATIONS': 3})
     assert ended.code == 0, ended.text
     assert '308 pictures' in ended.text and 'Recipe' not in ended.text and 'What helps' not in ended.text
-    assert kept() == ['auto', True, 0.999, 'color,translation,cutout', 0.0, '']
+    assert kept() == ['auto', True, 0.999, True, 'color,translation,cutout', 0.0, '']
 
 
 def test_the_one_word_is_told_without_what_would_keep_it_from_helping(launcher, tiny, tmp_path):

@@ -19,7 +19,8 @@ def values():
     rng = np.random.RandomState(0)
     arrays = {name: rng.normal(0, 0.02, [5, 4]).astype(np.float32) for name in (
         'g_h0_lin/Matrix', 'g_h0_lin/Matrix' + AVERAGE, 'g_h1/w', 'd_h0_conv/w', 'd_bn1/gamma', 'g_h1/w/Adam')}
-    return {**arrays, 'global_step': np.int64(12), 'beta1_power': np.float32(0.5)}
+    return {**arrays, 'g_smooth/taps': np.float32([-0.0625, 0.25, 0.625, 0.25, -0.0625]), 'global_step': np.int64(12),
+            'beta1_power': np.float32(0.5)}
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def file(values, tmp_path):
 def test_weights_are_kept_in_float16_the_averages_in_their_place(file, values):
     model = read_shipped(file)
     assert (model.image_size, model.z_dim, model.values.pop('global_step')) == (16, 5, 12)
-    assert model.values.keys() == {'g_h0_lin/Matrix', 'g_h1/w', 'd_h0_conv/w', 'd_bn1/gamma'}
+    assert model.values.keys() == {'g_h0_lin/Matrix', 'g_h1/w', 'd_h0_conv/w', 'd_bn1/gamma', 'g_smooth/taps'}
     for name, value in model.values.items():
         expected = values.get(name + AVERAGE, values[name])
         assert value.dtype == np.float32

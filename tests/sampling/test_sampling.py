@@ -99,6 +99,19 @@ def test_averaged_weights_are_used_where_there_are_any(trained):
     assert np.abs(averaged - latest).max() > 1e-3
 
 
+def test_a_checkpoint_says_that_its_pictures_are_filtered(trained):
+    _, run = trained
+    values = read_newest(run.saved_models).values
+    z = np.stack([z_of_seed(seed, 4) for seed in range(20)])
+    pictures = []
+    for taps in ({}, {'g_smooth/taps': np.float32([0, 0, 1, 0, 0])}, {'g_smooth/taps': np.float32([0, 0, 0.5, 0, 0])}):
+        with open_generator({**values, **taps}, run.saved_models) as saved:
+            pictures.append(np.arctanh(np.float64(saved.session.run(saved.images, {saved.z: z}))))
+    plain, kept, halved_twice = pictures
+    np.testing.assert_allclose(kept, plain, atol=1e-4)
+    np.testing.assert_allclose(halved_twice, plain / 4, atol=1e-4)
+
+
 def test_pictures_carry_what_makes_them_again(trained):
     settings, run = trained
     grid, folder, sheet = sample(dataclasses.replace(settings, n_samples=3, sample_as='grid,images,measures'))

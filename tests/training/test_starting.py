@@ -65,10 +65,27 @@ def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, so
     assert chained.values['averaged_before'] == 11  # a run that began from this one counts both
 
 
+def test_whether_pictures_are_filtered_is_for_the_new_run_to_say(launcher, tiny, source, tmp_path):
+    """SMOOTH beside START_FROM: on where the model has none, and off where it has."""
+    smooth, text = begin(launcher, {**tiny, 'SMOOTH': True}, tmp_path / 'smooth', 2, source.path)
+    assert smooth.path.name.endswith('_smooth_started') and 'begin anew' not in text
+    taps = read_checkpoint(smooth, 2)['g_smooth/taps']
+    assert taps.tolist() == [-0.0625, 0.25, 0.625, 0.25, -0.0625]
+    plain, text = begin(launcher, tiny, tmp_path / 'plain', 2, smooth.path)
+    assert 'g_smooth/taps' not in read_checkpoint(plain, 2) and 'begin anew' not in text
+    assert (smooth.generated_images / '0000002.png').read_bytes() != (
+        plain.generated_images / '0000000.png').read_bytes()
+
+    ended = launcher.run({'RESUME': True, 'RUN': smooth.path, 'SMOOTH': False, 'N_ITERATIONS': 3})
+    assert ended.code == 0, ended.text
+    assert 'SMOOTH: the run has True, ' in ended.text
+    assert (read_checkpoint(smooth, 3)['g_smooth/taps'] == taps).all()
+
+
 def test_run_in_two_parts_is_the_whole_run_and_needs_its_source_no_longer(launcher, tiny, source, tmp_path):
     copy = copy_run(source, tmp_path / 'source')
-    whole, _ = begin(launcher, tiny, tmp_path / 'whole', 16, copy.path)
-    half, _ = begin(launcher, tiny, tmp_path / 'half', 8, copy.path)
+    whole, _ = begin(launcher, {**tiny, 'SMOOTH': True}, tmp_path / 'whole', 16, copy.path)
+    half, _ = begin(launcher, {**tiny, 'SMOOTH': True}, tmp_path / 'half', 8, copy.path)
     begun = started_from(half)
     shutil.rmtree(copy.path)
     ended = launcher.run({'RESUME': True, 'RUN': half.path, 'N_ITERATIONS': 16})
