@@ -25,6 +25,7 @@ SETTINGS = {
     'augment': ['AUGMENT=color,translation,cutout'],
     'all': ['MIRROR=True', 'AUGMENT=color,translation,cutout', 'EMA_DECAY=0.999'],
     'r1': ['MIRROR=True', 'R1_GAMMA=1', 'EMA_DECAY=0.999'],
+    'auto': ['RECIPE=auto'],
 }
 COLUMNS = {'Quality/Distance': 0, 'Quality/Standard_Error': 1, 'Quality/Copying': 2, 'Quality/Copies': 2}  # digits
 
@@ -33,7 +34,7 @@ def main():
     """Train what is missing, measure what is new, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folders', nargs='+', metavar='NAME=FOLDER', help='a name for the table, and its pictures')
-    parser.add_argument('--settings', nargs='+', default=list(SETTINGS), choices=SETTINGS, help='default: all five')
+    parser.add_argument('--settings', nargs='+', default=list(SETTINGS), choices=SETTINGS, help='default: all six')
     parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2], help='(%(default)s)')
     parser.add_argument('--every', type=int, default=1000, help='iterations between measurements (%(default)s)')
     parser.add_argument('--times', type=int, default=4, help='measurements of a run (%(default)s)')

@@ -24,7 +24,6 @@ from gans_n_roses.settings import IMAGE_SIZES, read_settings
 WARM_UP = 3
 WORKERS_ON_PAPER = 8
 NETWORKS = {'10 GbE': (1.25e9, 50e-6), '100 GbE': (12.5e9, 20e-6), 'NVLink': (300e9, 5e-6)}  # bytes/s, s a message
-BFLOAT16_KEY = 100  # of a collective that only this benchmark has
 
 
 def main():
@@ -120,13 +119,13 @@ def work(pipe, cluster, cores, how):
             start = time.perf_counter()
         flat = {}
         if cluster.count > 1:
-            for name, length, dtype, key in (('D gradients', sizes[0], tf.float32, D_GRADIENTS),
-                                             ('G gradients', sizes[1], tf.float32, G_GRADIENTS),
-                                             ('losses and the wish to stop', len(gan.scalars) + 1, tf.float32, SCALARS),
-                                             ('D gradients in bfloat16', sizes[0], tf.bfloat16, BFLOAT16_KEY)):
-                values = tf.Variable(tf.ones([length], dtype), use_resource=False)
+            sent, told = tf.as_dtype(precision), len(gan.scalars) + 1
+            for name, length, dtype, key in (('D gradients', sizes[0], sent, D_GRADIENTS),
+                                             ('G gradients', sizes[1], sent, G_GRADIENTS),
+                                             ('losses and the wish to stop', told, tf.float32, SCALARS)):
+                values = tf.Variable(tf.ones([length]), use_resource=False)
                 session.run(values.initializer)
-                op = mean_of_all(cluster, [values], key)[0].op
+                op = mean_of_all(cluster, [values], key, dtype)[0].op
                 flat[name] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
     pipe.send((statistics.median(times[WARM_UP:]), flat))
     pipe.recv()

@@ -81,7 +81,7 @@ def lost_worker_told(cluster):
         raise RunFailed(f'{sentence}: training cannot go on without it.') from None
 
 
-def mean_of_all(cluster, tensors, key):
+def mean_of_all(cluster, tensors, key, dtype=tf.float32):
     """The mean of each tensor over all workers.
 
     All are sent as one flat tensor, since many small ones would wait for each other.
@@ -90,14 +90,16 @@ def mean_of_all(cluster, tensors, key):
       cluster: Cluster.
       tensors: list of float32 tensors; of the same shapes on every worker.
       key: D_GRADIENTS, G_GRADIENTS or SCALARS.
+      dtype: what they are sent and added in, tf.float32 or tf.bfloat16, which halves the bytes; always the same for
+        a key.
     Returns:
-      list of tensors as `tensors`, the same on every worker, bit for bit. ALONE, it is `tensors`.
+      list of float32 tensors of the same shapes, the same on every worker, bit for bit. ALONE, it is `tensors`.
     """
     if cluster.count == 1:
         return tensors
-    mean = tf.raw_ops.CollectiveReduceV2(input=_flat(tensors), merge_op='Add', final_op='Div', ordering_token=[],
-                                         **_among(cluster, key))
-    return _as(mean, tensors)
+    mean = tf.raw_ops.CollectiveReduceV2(input=tf.cast(_flat(tensors), dtype), merge_op='Add', final_op='Div',
+                                         ordering_token=[], **_among(cluster, key))
+    return _as(tf.cast(mean, tf.float32), tensors)
 
 
 def share_variables(cluster):

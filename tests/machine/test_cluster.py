@@ -27,6 +27,7 @@ from gans_n_roses.training.steps import Training, begin, steps
 from gans_n_roses.training.together import settle_pictures, settle_settings
 
 BATCH = 4
+ANOTHER = 100  # key of a collective that these tests alone have
 # Batch norm subtracts what these add: their gradient is zero but for rounding, which Adam blows up to a whole step.
 WITHOUT_EFFECT = {'g_h0_lin/bias', 'g_h1/b', 'd_h1_conv/b'}
 
@@ -118,6 +119,19 @@ def test_what_workers_average_again_and_again_leaves_no_threads_behind(teams):
     assert max(in_two_threads(average, *teams)) < 20  # each collective's own timeout would keep 2 a time
 
 
+def test_a_mean_in_bfloat16_is_rounded_and_the_same_on_both(teams):
+    def average(team):
+        values = np.float32([0.1, 1 / 3, -700.7]) * (1 + 2 * team.cluster.index)
+        with tf.Graph().as_default(), open_session(team.target, team.config) as session:
+            mean, = mean_of_all(team.cluster, [tf.constant(values)], ANOTHER, tf.bfloat16)
+            return session.run(mean)
+    one, other = in_two_threads(average, *teams)
+    assert one.dtype == np.float32 and one.tobytes() == other.tobytes()
+    exact = 2 * np.float32([0.1, 1 / 3, -700.7])
+    np.testing.assert_allclose(one, exact, rtol=2**-6)
+    assert (one != exact).all()
+
+
 def refused(settle, teams):
     """What each of two workers is told that do not go together."""
     def told(team):
@@ -181,6 +195,15 @@ def test_two_workers_train_as_one_process_that_computes_both_halves(make_setting
         assert moved > 0.003, name  # some of three steps of 0.01
         # The mean: Adam's first steps go by a gradient's sign, which rounding turns where the gradient is next to 0.
         assert np.abs(first[name] - expected[name]).mean() < 0.01 * moved, name
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_gradients_are_sent_in_the_type_that_the_layers_compute_in(make_settings, precision):
+    with tf.Graph().as_default() as graph:
+        build_graph(make_settings(image_size=16, batch_size=BATCH, z_dim=4, seed=1, precision=precision),
+                    Cluster(('a:1', 'b:2'), 0))
+        sent = [op.inputs[0].dtype for op in graph.get_operations() if op.type == 'CollectiveReduceV2']
+    assert sent == 2 * [tf.as_dtype(precision)]
 
 
 def trained(settings, pictures, team):
