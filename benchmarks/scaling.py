@@ -97,7 +97,7 @@ def work(pipe, cluster, cores, how):
         import numpy as np
         import tensorflow.compat.v1 as tf
 
-        from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, SCALARS, join, mean_of_all
+        from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, SCALARS, join, mean_of_all, sent_in
         from gans_n_roses.machine.session import open_session
         from gans_n_roses.networks.graph import build_graph, split_variables
         from gans_n_roses.training.steps import Training, begin, steps
@@ -119,7 +119,7 @@ def work(pipe, cluster, cores, how):
             start = time.perf_counter()
         flat = {}
         if cluster.count > 1:
-            sent, told = tf.as_dtype(precision), len(gan.scalars) + 1
+            sent, told = sent_in(tf.as_dtype(precision)), len(gan.scalars) + 1
             for name, length, dtype, key in (('D gradients', sizes[0], sent, D_GRADIENTS),
                                              ('G gradients', sizes[1], sent, G_GRADIENTS),
                                              ('losses and the wish to stop', told, tf.float32, SCALARS)):

@@ -81,6 +81,12 @@ def lost_worker_told(cluster):
         raise RunFailed(f'{sentence}: training cannot go on without it.') from None
 
 
+def sent_in(dtype):
+    """The type that gradients are sent in, where layers compute in `dtype`: on GPUs float32, since NCCL's bfloat16 is
+    untried."""
+    return tf.float32 if tf.config.list_physical_devices('GPU') else dtype
+
+
 def mean_of_all(cluster, tensors, key, dtype=tf.float32):
     """The mean of each tensor over all workers.
 

@@ -129,7 +129,7 @@ def smooth(x, name):
                                trainable=False)
         margin = [len(SMOOTHING) // 2] * 2
         x = tf.pad(x, [[0, 0], margin, margin, [0, 0]], 'REFLECT')
-        square = tf.tile(tf.reshape(tf.tensordot(taps, taps, 0), [5, 5, 1, 1]), [1, 1, x.shape[-1], 1])
+        square = tf.tile(tf.tensordot(taps, taps, 0)[..., tf.newaxis, tf.newaxis], [1, 1, x.shape[-1], 1])
         # Row by row and column by column, as sums of shifted pictures, it took 17 times as long.
         return tf.nn.depthwise_conv2d(x, square, [1, 1, 1, 1], 'VALID')
 

@@ -9,7 +9,7 @@ VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 th
 REASONS = {
     'MIRROR': 'MIRROR makes two pictures of each',
     'EMA_DECAY': 'EMA_DECAY steadies the roses',
-    'SMOOTH': 'SMOOTH leaves no checkerboard',
+    'SMOOTH': 'SMOOTH ends the finest checkerboard',
     'AUGMENT': f'AUGMENT, since fewer than {VERY_FEW_PICTURES} are soon learnt by heart',
     'R1_GAMMA': f'R1_GAMMA, since from {VERY_FEW_PICTURES} on it helps more than AUGMENT',
     'START_FROM': 'START_FROM, since a model of roses learns yours sooner',

@@ -33,7 +33,10 @@ def introduce(run, settings, dataset, graph, iteration, recipe=(), weights=None)
         _print('Recipe', recipe)
     if weights:
         anew = f', but for {", ".join(weights.anew)}, which begin anew' if weights.anew else ''
-        _print('Starts from', [f'the weights of {weights.source}{anew}'])
+        lines = [f'the weights of {weights.source}{anew}']
+        if weights.smoothed and not settings.smooth:
+            lines.append('it was trained with SMOOTH=True, this run is not')
+        _print('Starts from', lines)
     print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
     print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
 

@@ -13,7 +13,7 @@ from gans_n_roses.networks.transfer import fitting, weight_shapes
 from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.folders import find_run
 from gans_n_roses.runs.shipped import SHIPPED, read_shipped, require_shipped
-from gans_n_roses.runs.weights import ITERATIONS, fingerprint, weights_in
+from gans_n_roses.runs.weights import ITERATIONS, SMOOTHED, fingerprint, weights_in
 
 
 class FirstWeights(NamedTuple):
@@ -23,6 +23,7 @@ class FirstWeights(NamedTuple):
     fingerprint: str  # of the source's weights
     values: dict  # name of a variable of the run → array
     anew: list  # layers, or weights of a layer, that the source has none for
+    smoothed: bool  # whether the source's pictures are filtered (SMOOTH)
 
 
 def first_weights(settings):
@@ -55,7 +56,7 @@ def first_weights(settings):
                        'model of this package or the article. Name another, or leave START_FROM out.')
     if not any(name.startswith('g_') for name in shapes.keys() - taken.keys()):
         taken[AVERAGED_BEFORE] = np.int64(values.get(ITERATIONS, 0) + values.get(AVERAGED_BEFORE, 0))
-    return settings, FirstWeights(str(source), mark, taken, _anew(shapes, taken))
+    return settings, FirstWeights(str(source), mark, taken, _anew(shapes, taken), SMOOTHED in values)
 
 
 def begin_from(session, weights):

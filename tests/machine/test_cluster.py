@@ -197,13 +197,15 @@ def test_two_workers_train_as_one_process_that_computes_both_halves(make_setting
         assert np.abs(first[name] - expected[name]).mean() < 0.01 * moved, name
 
 
-@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
-def test_gradients_are_sent_in_the_type_that_the_layers_compute_in(make_settings, precision):
+@pytest.mark.parametrize(('precision', 'gpus', 'sent'), [
+    ('float32', [], tf.float32), ('bfloat16', [], tf.bfloat16), ('bfloat16', ['a GPU'], tf.float32)])
+def test_gradients_are_sent_in_the_type_that_processors_compute_in(make_settings, monkeypatch, precision, gpus, sent):
+    monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: gpus)
     with tf.Graph().as_default() as graph:
         build_graph(make_settings(image_size=16, batch_size=BATCH, z_dim=4, seed=1, precision=precision),
                     Cluster(('a:1', 'b:2'), 0))
-        sent = [op.inputs[0].dtype for op in graph.get_operations() if op.type == 'CollectiveReduceV2']
-    assert sent == 2 * [tf.as_dtype(precision)]
+        found = [op.inputs[0].dtype for op in graph.get_operations() if op.type == 'CollectiveReduceV2']
+    assert found == 2 * [sent]
 
 
 def trained(settings, pictures, team):

@@ -68,11 +68,13 @@ def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, so
 def test_whether_pictures_are_filtered_is_for_the_new_run_to_say(launcher, tiny, source, tmp_path):
     """SMOOTH beside START_FROM: on where the model has none, and off where it has."""
     smooth, text = begin(launcher, {**tiny, 'SMOOTH': True}, tmp_path / 'smooth', 2, source.path)
-    assert smooth.path.name.endswith('_smooth_started') and 'begin anew' not in text
+    assert smooth.path.name.endswith('_smooth_started') and 'begin anew' not in text and 'SMOOTH' not in text
+    assert json.loads(smooth.options.read_text())['format'] == 2
     taps = read_checkpoint(smooth, 2)['g_smooth/taps']
     assert taps.tolist() == [-0.0625, 0.25, 0.625, 0.25, -0.0625]
     plain, text = begin(launcher, tiny, tmp_path / 'plain', 2, smooth.path)
     assert 'g_smooth/taps' not in read_checkpoint(plain, 2) and 'begin anew' not in text
+    assert text.count('it was trained with SMOOTH=True, this run is not') == 1
     assert (smooth.generated_images / '0000002.png').read_bytes() != (
         plain.generated_images / '0000000.png').read_bytes()
 
