@@ -47,8 +47,8 @@ def build_graph(settings, cluster=ALONE):
     alone.
 
     Each of several workers computes on a batch of its own, with that batch's statistics in batch norm. They average the
-    gradients of each update, and so keep the same weights. On processors gradients are sent in the type that
-    the layers compute in.
+    gradients of each update, and so keep the same weights. Processors send them in the type that the layers
+    compute in.
 
     Args:
       settings: Settings; reads batch_size, image_size, z_dim, learning_rate, beta_1, ema_decay, augment, r1_gamma,

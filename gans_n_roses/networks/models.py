@@ -30,7 +30,7 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
       normalize: function f(x, name) in the place of `batch_norm`.
       reuse: True takes the weights of an earlier call.
       dtype: what the layers compute in, tf.float32 or tf.bfloat16; tanh is always in float32, and so is the filter.
-      smoothed: True filters the last layer's output, so that no checkerboard is left (SMOOTH; not in the article).
+      smoothed: True filters the last layer's output, which ends the finest checkerboard (SMOOTH; not in the article).
     Returns:
       float32 [batch, image_size, image_size, 3] in [-1, 1].
     """

@@ -13,7 +13,7 @@ from gans_n_roses.runs.resuming import BEFORE, what_makes_it
 
 # Of a run folder: a new one where an old reader would misread the folder. Versions before 1.3.0 would leave out the
 # filter of SMOOTH.
-PLAIN, SMOOTHED = FORMATS = (1, 2)
+PLAIN, FILTERED = FORMATS = (1, 2)
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
@@ -48,7 +48,7 @@ def record_options(run, options, settings, dataset, iteration, weights=None, wor
              'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
     packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
-    content = {'format': SMOOTHED if settings.smooth else PLAIN, 'version': __version__,
+    content = {'format': FILTERED if settings.smooth else PLAIN, 'version': __version__,
                'settings': settings.constants(), 'packages': packages, 'data': found,
                'history': [*(options['history'] if options else []), entry]}
     if weights:
@@ -91,7 +91,7 @@ def read_options(run):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') not in FORMATS:
         raise BadInput(f'{run.options} is of format {shown(options.get("format"))}, but this version reads formats '
-                       f'{PLAIN} and {SMOOTHED}: use the version of gans_n_roses that made the run.')
+                       f'{PLAIN} and {FILTERED}: use the version of gans_n_roses that made the run.')
     history = options.get('history')
     if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
             isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):
