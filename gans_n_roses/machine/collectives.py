@@ -96,14 +96,14 @@ def mean_of_all(cluster, tensors, key, dtype=tf.float32):
       cluster: Cluster.
       tensors: list of float32 tensors; of the same shapes on every worker.
       key: D_GRADIENTS, G_GRADIENTS or SCALARS.
-      dtype: what they are sent and added in, tf.float32 or tf.bfloat16, which halves the bytes; always the same for
-        a key.
+      dtype: tf.float32, or tf.bfloat16 to send them in it where `sent_in` allows: half the bytes, and sums in bfloat16.
+        Always the same for a key.
     Returns:
       list of float32 tensors of the same shapes, the same on every worker, bit for bit. ALONE, it is `tensors`.
     """
     if cluster.count == 1:
         return tensors
-    mean = tf.raw_ops.CollectiveReduceV2(input=tf.cast(_flat(tensors), dtype), merge_op='Add', final_op='Div',
+    mean = tf.raw_ops.CollectiveReduceV2(input=tf.cast(_flat(tensors), sent_in(dtype)), merge_op='Add', final_op='Div',
                                          ordering_token=[], **_among(cluster, key))
     return _as(tf.cast(mean, tf.float32), tensors)
 

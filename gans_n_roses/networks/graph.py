@@ -6,7 +6,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.cluster import ALONE
-from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, mean_of_all, sent_in
+from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, mean_of_all
 from gans_n_roses.machine.precision import compute_dtype
 from gans_n_roses.networks.augment import augment
 from gans_n_roses.networks.losses import discriminator_loss, generator_loss
@@ -86,13 +86,13 @@ def build_graph(settings, cluster=ALONE):
     if settings.r1_gamma:  # in float32: what it looks at are small differences
         d_gradients = add_penalty(d_gradients, tf.split(both, 2)[0], partial(discriminator, reuse=True), d_variables,
                                   settings.r1_gamma, iteration)
-    d_gradients = mean_of_all(cluster, d_gradients, D_GRADIENTS, sent_in(dtype))
+    d_gradients = mean_of_all(cluster, d_gradients, D_GRADIENTS, dtype)
     d_update = _adam(settings).apply_gradients(zip(d_gradients, d_variables, strict=True))
     with tf.control_dependencies([d_update]):
         g_loss_after_d = generator_loss(discriminator(augmented(fakes, 1, batches=1), reuse=True, dtype=dtype))
         g_adam = _adam(settings)
         g_gradients = [gradient for gradient, _ in g_adam.compute_gradients(g_loss_after_d, g_variables)]
-        g_gradients = mean_of_all(cluster, g_gradients, G_GRADIENTS, sent_in(dtype))
+        g_gradients = mean_of_all(cluster, g_gradients, G_GRADIENTS, dtype)
         g_update = g_adam.apply_gradients(zip(g_gradients, g_variables, strict=True), iteration)
     train_step, average = _keep_average(g_update, g_variables, iteration, settings)
 

@@ -12,7 +12,10 @@ WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|bet
 
 
 def weights_in(values):
-    """Both networks' weights and their averages, without Adam's moments: dict of name → array, as `values` is."""
+    """What makes a model: both networks' weights, their averages, the filter of SMOOTH. No moments of Adam's.
+
+    Args, returns: dict of name → array.
+    """
     return {name: value for name, value in values.items() if WEIGHT.fullmatch(name)}
 
 
