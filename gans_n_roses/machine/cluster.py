@@ -107,12 +107,15 @@ def gone(cluster):
     One that was killed may still be connected to while the system clears it away.
     """
     deadline = time.monotonic() + ENDING_S
-    while True:
-        found = [index for index, address in enumerate(cluster.addresses)
-                 if index != cluster.index and _unreachable(address)]
-        if found or time.monotonic() > deadline:
-            return found
+    while not (found := unreachable(cluster)) and time.monotonic() < deadline:
         time.sleep(0.1)
+    return found
+
+
+def unreachable(cluster):
+    """The places of the other workers that cannot be reached now."""
+    return [index for index, address in enumerate(cluster.addresses)
+            if index != cluster.index and _unreachable(address)]
 
 
 def _unreachable(address):

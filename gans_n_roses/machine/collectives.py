@@ -6,13 +6,14 @@ gRPC on processors and NCCL on GPUs, and have to run the same ones in the same o
 
 import contextlib
 import json
+import threading
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import RunFailed
-from gans_n_roses.machine.cluster import ALONE, Cluster, gone, wait_for_all
+from gans_n_roses.machine.cluster import ALONE, Cluster, gone, unreachable, wait_for_all
 from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.machine.session import open_session, session_config
 
@@ -20,6 +21,7 @@ JOB = 'worker'
 # A collective is known by its key, and always has the same shape.
 D_GRADIENTS, G_GRADIENTS, SCALARS, MESSAGES, VARIABLES = range(1, 6)
 MESSAGE_BYTES = 1 << 16
+PATIENCE_S = 3.0  # a collective that takes longer may wait for a worker that has ended
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
         tf.errors.InternalError)
 
@@ -79,6 +81,37 @@ def lost_worker_told(cluster):
         else:
             sentence = f'The workers have lost each other ({problem.message.splitlines()[0]})'
         raise RunFailed(f'{sentence}: training cannot go on without it.') from None
+
+
+def run_together(cluster, session, fetches, feeds=None):
+    """`session.run` of what holds collectives, which does not wait for workers that have ended.
+
+    A worker that ends breaks the collectives that the others are in. But now and then one that ends because another has
+    ended leaves a third in a collective that never comes back. So a run that lasts long is looked after: once another
+    worker cannot be reached, the session is closed, and that ends the run.
+
+    Args:
+      cluster: Cluster.
+      session: tf.Session; closed where another worker has ended.
+      fetches, feeds: as `session.run` takes them.
+    Returns:
+      what `session.run` returns.
+    Raises:
+      one of LOST: another worker has ended, or does not answer.
+    """
+    if cluster.count == 1:
+        return session.run(fetches, feeds)
+    done = threading.Event()
+
+    def look_after():
+        while not done.wait(PATIENCE_S):
+            if unreachable(cluster) and not done.is_set():
+                return session.close()
+    threading.Thread(target=look_after, daemon=True).start()
+    try:
+        return session.run(fetches, feeds)
+    finally:
+        done.set()
 
 
 def sent_in(dtype):
@@ -142,7 +175,7 @@ def exchange(team, content):
     with tf.Graph().as_default(), open_session(team.target, team.config) as session:
         told = tf.placeholder(tf.int32, [1, MESSAGE_BYTES])
         heard = tf.raw_ops.CollectiveGatherV2(input=told, ordering_token=[], **_among(team.cluster, MESSAGES))
-        rows = session.run(heard, {told: mine})
+        rows = run_together(team.cluster, session, heard, {told: mine})
     return [json.loads(row.astype(np.uint8).tobytes()) for row in rows]
 
 

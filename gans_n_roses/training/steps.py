@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.cluster import ALONE, Cluster
+from gans_n_roses.machine.collectives import run_together
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.pictures.cache import CachedPictures
@@ -60,7 +61,7 @@ def steps(training, state, start=0):
     for iteration in range(start + 1, settings.n_iterations + 1):
         images = next_batch(pictures, length, state.rng, settings.mirror)[share]
         z = draw_z(state.rng, length, settings.z_dim)[share]
-        _, scalars = session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        _, scalars = run_together(cluster, session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
         yield iteration, scalars
 
 

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses import __version__
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed, shown
-from gans_n_roses.machine.collectives import SCALARS, exchange, mean_of_all, share_variables
+from gans_n_roses.machine.collectives import SCALARS, exchange, mean_of_all, run_together, share_variables
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
@@ -108,7 +108,7 @@ def settle_state(team, session, share, start=0, state=None):
       (iterations made before, RunState); a follower makes no grids, and has no z of them.
     """
     start, rng = exchange(team, [start, pack(state.rng).decode() if state else ''])[0]
-    session.run(share)
+    run_together(team.cluster, session, share)
     return start, state or RunState(unpack(rng), np.zeros([0, 0], np.float32), np.array(NOT_YET))
 
 
@@ -129,7 +129,8 @@ def agreement(cluster, session, names):
     means, = mean_of_all(cluster, [mine], SCALARS)
 
     def agree(scalars, wish):
-        *values, wished = session.run(means, {mine: [*(scalars[name] for name in names), float(wish > 0)]})
+        feeds = {mine: [*(scalars[name] for name in names), float(wish > 0)]}
+        *values, wished = run_together(cluster, session, means, feeds)
         # A worker that was not sent the signal itself cannot know which it was.
         return dict(zip(names, values, strict=True)), (wish or signal.SIGTERM) if wished > 0 else 0
     return agree

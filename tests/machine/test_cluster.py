@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +16,15 @@ from launching import make_pictures
 from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.launch import free_ports
 from gans_n_roses.machine.cluster import ALONE, Cluster, read_cluster
-from gans_n_roses.machine.collectives import SCALARS, exchange, join, lost_worker_told, mean_of_all, share_variables
+from gans_n_roses.machine.collectives import (
+    SCALARS,
+    exchange,
+    join,
+    lost_worker_told,
+    mean_of_all,
+    run_together,
+    share_variables,
+)
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.graph import _among_all, build_graph, split_variables
 from gans_n_roses.networks.losses import discriminator_loss, generator_loss
@@ -104,6 +113,30 @@ def test_a_worker_that_does_not_answer_is_given_up_after_the_timeout():
     with pytest.raises(RunFailed, match=r'^Another worker has not answered for 2 s: training cannot go on'), \
             lost_worker_told(impatient.cluster):
         exchange(impatient, 'hello?')
+
+
+def test_what_waits_for_a_worker_that_has_ended_comes_back(monkeypatch):
+    monkeypatch.setattr('gans_n_roses.machine.collectives.PATIENCE_S', 0.1)
+    port, unused = free_ports(2)
+    cluster = Cluster((f'127.0.0.1:{port}', f'127.0.0.1:{unused}'))
+    with tf.Graph().as_default(), open_session() as session:
+        for_ever = tf.FIFOQueue(1, tf.float32).dequeue()
+        with pytest.raises(RunFailed, match=f'^Worker 1 .127.0.0.1:{unused}. has ended'), lost_worker_told(cluster):
+            run_together(cluster, session, for_ever)
+
+
+def test_what_waits_for_a_slow_worker_goes_on_waiting(monkeypatch):
+    monkeypatch.setattr('gans_n_roses.machine.collectives.PATIENCE_S', 0.1)
+    with socket.create_server(('127.0.0.1', 0)) as other, tf.Graph().as_default(), open_session() as session:
+        cluster = Cluster(('127.0.0.1:1', f'127.0.0.1:{other.getsockname()[1]}'))
+        queue, value = tf.FIFOQueue(1, tf.float32), tf.placeholder(tf.float32, [])
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(run_together, cluster, session, queue.dequeue() + value, {value: 2})
+            for _ in range(3):  # the other was looked for, and found
+                other.accept()[0].close()
+            assert not waiting.done()
+            session.run(queue.enqueue(1.0))
+            assert waiting.result() == 3
 
 
 def test_what_workers_average_again_and_again_leaves_no_threads_behind(teams):
