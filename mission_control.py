@@ -34,7 +34,7 @@ MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
 R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 1, from some 300 pictures on
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
-SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard
+SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard; with LOAD too
 
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training

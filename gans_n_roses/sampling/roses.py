@@ -35,7 +35,7 @@ def sample(settings):
 
     Args:
       settings: Settings; reads results_path, dataset_chosen, run, checkpoint, cache, seed, n_samples, sample_as,
-        n_frames and export.
+        n_frames, smooth and export.
     Returns:
       list of Paths made: a grid, a folder of roses, an animation, a sheet of nearest pictures, a SavedModel.
     Raises:
@@ -51,7 +51,9 @@ def sample(settings):
     print(f'Model  {model.path}\nSEED   {seed}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
-        with open_generator(model.values, model.path) as saved:
+        with open_generator(model.values, model.path, settings.smooth) as saved:
+            if saved.filter_added:
+                print('SMOOTH filters these roses; the model was trained without it', flush=True)
             made = [MAKERS[kind](saved, seed, settings, run)
                     for kind in dict.fromkeys(names_in(settings.sample_as))]
             if settings.export:
@@ -145,4 +147,6 @@ def _text(saved, run, kind, seed, count):
     """What makes a picture again, for its text fields: the settings for LOAD, the model, and what the model is."""
     text = {'Software': "GANs N' Roses", 'RUN': run.path.resolve().name, 'Checkpoint': saved.source.name,
             'SEED': seed, 'N_SAMPLES': count, 'SAMPLE_AS': kind, 'Z_DIM': saved.z_dim, 'IMAGE_SIZE': saved.image_size}
+    if saved.filter_added:  # otherwise the model says
+        text['SMOOTH'] = True
     return {name: os.fsencode(str(value)).decode(errors='replace') for name, value in text.items()}

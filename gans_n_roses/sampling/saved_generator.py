@@ -16,7 +16,7 @@ from gans_n_roses.machine.files import inside
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
-from gans_n_roses.networks.ops import batch_norm
+from gans_n_roses.networks.ops import SMOOTHING, batch_norm
 from gans_n_roses.networks.transfer import model_size
 from gans_n_roses.runs.checkpoints import restore
 from gans_n_roses.runs.weights import AVERAGE, SMOOTHED, weights_in
@@ -38,10 +38,11 @@ class SavedGenerator(NamedTuple):
     z_dim: int
     image_size: int
     source: Path  # of the checkpoint
+    filter_added: bool  # whether the filter of SMOOTH was added to a model that was trained without it
 
 
 @contextlib.contextmanager
-def open_generator(values, source):
+def open_generator(values, source, smooth=False):
     """Rebuild the generator that a checkpoint holds, whatever the settings are now.
 
     Averaged weights are used where the checkpoint has them. The population statistics of every batch norm
@@ -51,12 +52,16 @@ def open_generator(values, source):
     Args:
       values: dict of name → array, as a Checkpoint has it.
       source: Path of the checkpoint, for the sentence to the user.
+      smooth: True filters the pictures of a model that was trained without SMOOTH, too.
     Yields:
       SavedGenerator.
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
     z_dim, image_size = model_size(values, source)
+    added = smooth and SMOOTHED not in values
+    if added:
+        values = {**values, SMOOTHED: np.float32(SMOOTHING)}
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of weights that are overwritten; under TF_DETERMINISTIC_OPS there must be one
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')
@@ -72,7 +77,7 @@ def open_generator(values, source):
 
         images = generator(z, image_size, normalize, smoothed=SMOOTHED in values)
         pictures = tf.cast(tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255), tf.uint8)
-        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source)
+        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source, added)
         session.run(tf.global_variables_initializer())
         weights = weights_in({variable.op.name: variable for variable in tf.global_variables()})
         restore(session, {name + AVERAGE if name + AVERAGE in values else name: variable

@@ -15,6 +15,7 @@ from PIL import Image
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.models import discriminator, generator
 from gans_n_roses.networks.noise import z_of_seed
+from gans_n_roses.networks.ops import SMOOTHING
 from gans_n_roses.networks.transfer import weight_shapes
 from gans_n_roses.runs import shipped
 from gans_n_roses.runs.checkpoints import read_newest, restore
@@ -110,6 +111,30 @@ def test_a_checkpoint_says_that_its_pictures_are_filtered(trained):
     plain, kept, halved_twice = pictures
     np.testing.assert_allclose(kept, plain, atol=1e-4)
     np.testing.assert_allclose(halved_twice, plain / 4, atol=1e-4)
+
+
+def test_smooth_filters_a_model_that_was_trained_without_it_and_no_other_once_more(trained):
+    _, run = trained
+    values, z = read_newest(run.saved_models).values, z_of_seed(0, 4)[np.newaxis]
+    own = {'g_smooth/taps': np.float32(SMOOTHING)}
+    pictures = []
+    for model, smooth, added in ((values, True, True), ({**values, **own}, False, False),
+                                 ({**values, **own}, True, False), (values, False, False)):
+        with open_generator(model, run.saved_models, smooth) as saved:
+            assert saved.filter_added == added
+            pictures.append(saved.session.run(saved.images, {saved.z: z}))
+    assert 'g_smooth/taps' not in values
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    assert np.abs(pictures[0] - pictures[3]).max() > 1e-3
+
+
+def test_filtered_roses_say_so(trained, capsys):
+    settings, _ = trained
+    plain, smooth = (sample(dataclasses.replace(settings, smooth=smooth))[0] for smooth in (False, True))
+    assert capsys.readouterr().out.count('SMOOTH filters these roses') == 1
+    assert 'SMOOTH' not in Image.open(plain).text and Image.open(smooth).text['SMOOTH'] == 'True'
+    assert (np.asarray(Image.open(plain)) != np.asarray(Image.open(smooth))).any()
 
 
 def test_pictures_carry_what_makes_them_again(trained):
