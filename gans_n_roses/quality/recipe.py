@@ -27,7 +27,7 @@ def missing_remedies(settings, count, begun):
       list of (name of the setting, value to give it); empty where nothing is missing.
     """
     remedies = [('MIRROR', True), ('AUGMENT', 'color,translation,cutout') if count < VERY_FEW_PICTURES
-                else ('R1_GAMMA', 1)]
+                else ('R1_GAMMA', 0.1)]
     if not begun:
         remedies.insert(1, ('EMA_DECAY', 0.999))
     return [(name, value) for name, value in remedies if not getattr(settings, name.lower())]

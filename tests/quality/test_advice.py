@@ -84,7 +84,7 @@ def test_only_what_is_off_is_named():
     [(_, sentence)] = told_while_training('y' * 60, off_but(mirror=True))
     assert 'switch on AUGMENT' in sentence and 'MIRROR' not in sentence and 'R1_GAMMA' not in sentence
     [(_, sentence)] = told_while_training('y' * 60, off_but(mirror=True), count=641)
-    assert 'switch on R1_GAMMA = 1' in sentence and 'AUGMENT' not in sentence
+    assert 'switch on R1_GAMMA = 0.1' in sentence and 'AUGMENT' not in sentence
 
 
 def test_no_best_checkpoint_is_named_where_there_is_none():

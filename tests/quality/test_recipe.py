@@ -11,7 +11,7 @@ from gans_n_roses.quality.recipe import missing_remedies, take_recipe
 from gans_n_roses.settings import read_settings
 
 RECIPES = {67: [('MIRROR', True), ('EMA_DECAY', 0.999), ('AUGMENT', 'color,translation,cutout')],
-           641: [('MIRROR', True), ('EMA_DECAY', 0.999), ('R1_GAMMA', 1)]}
+           641: [('MIRROR', True), ('EMA_DECAY', 0.999), ('R1_GAMMA', 0.1)]}
 RECIPES |= {299: RECIPES[67], 300: RECIPES[641], 20_000: RECIPES[641]}
 
 
