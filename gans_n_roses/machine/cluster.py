@@ -93,7 +93,7 @@ def wait_for_all(cluster):
     """
     deadline = time.monotonic() + cluster.timeout
     for index, address in enumerate(cluster.addresses):
-        while fault := _unreachable(address):
+        while fault := _fault_of(address):
             if time.monotonic() > deadline:
                 raise RunFailed(f'{cluster.name(index)} could not be reached within '
                                 f'{cluster.timeout:g} s ({fault}): start all {cluster.count} workers, and let the '
@@ -115,10 +115,10 @@ def gone(cluster):
 def unreachable(cluster):
     """The places of the other workers that cannot be reached now."""
     return [index for index, address in enumerate(cluster.addresses)
-            if index != cluster.index and _unreachable(address)]
+            if index != cluster.index and _fault_of(address)]
 
 
-def _unreachable(address):
+def _fault_of(address):
     """Why an address does not answer; '' where it does."""
     host, _, port = address.rpartition(':')
     try:
