@@ -29,10 +29,10 @@ START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, o
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
 # Remedies that the article does not have, most of them for few pictures (docs/few_pictures.md)
-RECIPE = 'article'  # 'auto' switches on what is best for so many pictures; what you switch on yourself stays
+RECIPE = 'article'  # 'auto' switches on what helps; what you switch on yourself stays
 MIRROR = False  # True turns half of each batch left to right, at random
-AUGMENT = ''  # 'color,translation,cutout', or some of them: changes all that the discriminator sees
-R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 0.1, from some 300 pictures on
+AUGMENT = ''  # some of 'color,translation,cutout,rotation': changes all that the discriminator sees
+R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 0.1
 EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
 SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard; with LOAD too
 

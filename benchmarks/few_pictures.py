@@ -22,9 +22,9 @@ from gans_n_roses.machine.loading import loading_tensorflow
 SETTINGS = {
     'article': [],
     'mirror': ['MIRROR=True'],
-    'augment': ['AUGMENT=color,translation,cutout'],
-    'all': ['MIRROR=True', 'AUGMENT=color,translation,cutout', 'EMA_DECAY=0.999'],
-    'r1': ['MIRROR=True', 'R1_GAMMA=0.1', 'EMA_DECAY=0.999'],
+    'augment': ['AUGMENT=translation'],
+    'r1': ['R1_GAMMA=0.1'],
+    'all': ['MIRROR=True', 'AUGMENT=translation', 'R1_GAMMA=0.1', 'EMA_DECAY=0.999'],
     'auto': ['RECIPE=auto'],
 }
 COLUMNS = {'Quality/Distance': 0, 'Quality/Standard_Error': 1, 'Quality/Copying': 2, 'Quality/Copies': 2}  # digits

@@ -16,7 +16,7 @@ from gans_n_roses.origin import NOWHERE, Origin, literal
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM')
 RUNS = ('RUN', 'START_FROM')  # a path, or the name of a run's folder
 SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures')
-AUGMENT_KINDS = ('color', 'translation', 'cutout')
+AUGMENT_KINDS = ('color', 'translation', 'cutout', 'rotation')
 CHECKPOINTS = ('latest', 'best')
 STOPS = ('', 'no better')
 RECIPES = ('article', 'auto')

@@ -131,8 +131,8 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'r1_gamma': 'from 0 to 1000', 'stop_when': "'' for never, or 'no better'",
         'start_from': "'' for none, 'shipped', 'latest'", 'recipe': "'article', 'auto'",
         'mirror': 'True or False', 'smooth': 'True or False', 'checkpoint': "'latest', 'best'",
-            'augment': "'' for none, or 'color', 'translation', 'cutout'",
-            'precision': "'float32', 'bfloat16', 'auto'",
+        'augment': "'' for none, or 'color', 'translation', 'cutout', 'rotation'",
+        'precision': "'float32', 'bfloat16', 'auto'",
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'grid_later_from': 'whole number of at least 0',
     }

@@ -1,12 +1,14 @@
 """Differentiable augmentation of what the discriminator sees (Zhao et al. 2020, arXiv:2006.10738, sec. 3.2).
 
-The ranges are those of the paper's own code.
+The ranges are those of the paper's own code. Rotation is not in it: it is one of Karras et al. 2020, arXiv:2006.06676,
+app. B, who found that kinds which move pixels without mixing them help most.
 """
 
 import tensorflow.compat.v1 as tf
 
 SHIFT = 1 / 8  # the longest shift, as a share of the side
 CUTOUT = 1 / 2  # the square's side, as a share of the picture's
+UPRIGHT = 5  # in eight pictures; one each is turned by one, two and three quarters
 
 
 def augment(images, kinds, seed, among=None):
@@ -60,6 +62,17 @@ def cutout(images, seed, among=None):
     return images * (1 - inside[0][:, :, tf.newaxis, tf.newaxis] * inside[1][:, tf.newaxis, :, tf.newaxis])
 
 
+def rotation(images, seed, among=None):
+    """Turned by one, two or three quarters, an eighth of the pictures each; the others stay as they are.
+
+    Most stay, so that the generator learns which way is up: were all ways as likely, none could be told from another
+    (Karras et al. 2020, arXiv:2006.06676, sec. 3.1).
+    """
+    turns = tf.nn.relu(_draw([1, tf.shape(images)[0], 1, 1, 1], among, seed, 0, 8, tf.int32)[0] - (UPRIGHT - 1))
+    images = tf.where_v2(turns >= 2, tf.reverse(images, [1, 2]), images)
+    return tf.where_v2(turns % 2 > 0, tf.reverse(tf.transpose(images, [0, 2, 1, 3]), [1]), images)
+
+
 def _draw(shape, among, *how):
     """Uniform numbers of a shape [any, batch, …], each picture's own."""
     if among is None:
@@ -68,4 +81,4 @@ def _draw(shape, among, *how):
     return tf.gather(tf.random.stateless_uniform([shape[0], count, *shape[2:]], *how), places, axis=1)
 
 
-KINDS = {'color': color, 'translation': translation, 'cutout': cutout}
+KINDS = {'color': color, 'translation': translation, 'cutout': cutout, 'rotation': rotation}

@@ -69,12 +69,12 @@ class Adviser:
 
     Args:
       settings: Settings; reads mirror, augment, r1_gamma and recipe, so that nobody is told to switch on what is on.
-      count: how many pictures there are.
     """
 
-    def __init__(self, settings, count):
-        off = [f'{name} = {value!r}' for name, value in missing_remedies(settings, count, begun=True)]
-        self._remedy = f'switch on {" and ".join(off)}' if off else 'add pictures, or stop here'
+    def __init__(self, settings):
+        off = [f'{name} = {value!r}' for name, value in missing_remedies(settings, begun=True).items()]
+        listed = ' and '.join(filter(None, [', '.join(off[:-1]), *off[-1:]]))
+        self._remedy = f'switch on {listed}' if off else 'add pictures, or stop here'
         # RECIPE is for a run that begins, and has taken what is missing unless the user would not have it.
         self._anew = "with RECIPE = 'auto'" if off and settings.recipe == 'article' else f'and {self._remedy}'
         self._certainties = deque(maxlen=WINDOW)

@@ -1,52 +1,48 @@
-"""Which settings suit so many pictures: the one rule, for RECIPE = 'auto' and for whoever is told what helps."""
+"""Which settings help: the one rule, for RECIPE = 'auto' and for whoever is told what helps."""
 
 import dataclasses
 
 from gans_n_roses.runs.shipped import SHIPPED
 
 FEW_PICTURES = 1000  # so few are soon learnt by heart: a run on fewer is told what helps at its start
-VERY_FEW_PICTURES = 300  # with 67 AUGMENT helps and R1_GAMMA harms, with 641 the other way round (docs/few_pictures.md)
+# One for all: measured with 67 to 5,000 pictures, of roses, ships, horses and faces (docs/few_pictures.md).
+RECIPE = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}
 REASONS = {
     'MIRROR': 'MIRROR makes two pictures of each',
     'EMA_DECAY': 'EMA_DECAY steadies the roses',
+    'AUGMENT': 'AUGMENT moves what the discriminator sees, so that it learns less by heart',
+    'R1_GAMMA': 'R1_GAMMA keeps the discriminator calm',
     'SMOOTH': 'SMOOTH ends the finest checkerboard',
-    'AUGMENT': f'AUGMENT, since fewer than {VERY_FEW_PICTURES} are soon learnt by heart',
-    'R1_GAMMA': f'R1_GAMMA, since from {VERY_FEW_PICTURES} on it helps more than AUGMENT',
     'START_FROM': 'START_FROM, since a model of roses learns yours sooner',
 }
 
 
-def missing_remedies(settings, count, begun):
-    """Which settings would keep the networks from learning so many pictures by heart, and are off.
+def missing_remedies(settings, begun):
+    """Which settings would keep the networks from learning the pictures by heart, and are off.
 
     Args:
       settings: Settings; reads mirror, augment, r1_gamma and ema_decay.
-      count: how many pictures there are.
       begun: whether the run has begun. It cannot take on EMA_DECAY any more, which keeps its own copy of the weights.
     Returns:
-      list of (name of the setting, value to give it); empty where nothing is missing.
+      dict, name of the setting → value to give it; empty where nothing is missing.
     """
-    remedies = [('MIRROR', True), ('AUGMENT', 'color,translation,cutout') if count < VERY_FEW_PICTURES
-                else ('R1_GAMMA', 0.1)]
-    if not begun:
-        remedies.insert(1, ('EMA_DECAY', 0.999))
-    return [(name, value) for name, value in remedies if not getattr(settings, name.lower())]
+    return {name: value for name, value in RECIPE.items()
+            if not getattr(settings, name.lower()) and not (begun and name == 'EMA_DECAY')}
 
 
-def take_recipe(settings, count, shipped_size):
-    """Switch on what is best for so many pictures.
+def take_recipe(settings, shipped_size):
+    """Switch on what helps.
 
     All of it is off as shipped: what is on was switched on by hand, and stays as it is; so does what the command line
     gives, be it off.
 
     Args:
       settings: Settings of a run that begins; its RECIPE is 'auto'.
-      count: how many pictures there are.
       shipped_size: image size of the model that ships; None where there is none.
     Returns:
       (Settings with what was taken, list of lines for the user: what was taken, and why).
     """
-    wanted = dict(missing_remedies(settings, count, begun=False))
+    wanted = missing_remedies(settings, begun=False)
     if not settings.smooth:  # no remedy for few pictures alone
         wanted['SMOOTH'] = True
     if shipped_size in (settings.image_size, 2 * settings.image_size) and not settings.start_from:  # where measured

@@ -62,7 +62,7 @@ def summary(dataset):
 
 def _remedy(run, settings, count):
     """The command that switches on what is missing for so few pictures; '' where nothing is, or RECIPE has looked."""
-    missing = dict(missing_remedies(settings, count, settings.resume))
+    missing = missing_remedies(settings, settings.resume)
     if not missing or count >= FEW_PICTURES or settings.recipe == 'auto':
         return ''
     origin = settings.origin

@@ -104,7 +104,7 @@ def _lead(settings, team):
     recipe, weights = [], None
     if not options:
         if settings.recipe == 'auto':
-            settings, recipe = take_recipe(settings, len(dataset.images), shipped_size())
+            settings, recipe = take_recipe(settings, shipped_size())
         settings, weights = first_weights(settings)
     settle_run(team, settings)
 

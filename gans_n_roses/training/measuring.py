@@ -23,7 +23,7 @@ class Measurements:
 
     def __init__(self, training, monitor, best):
         self._training, self._monitor = training, monitor
-        self._adviser = Adviser(training.settings, len(training.pictures))
+        self._adviser = Adviser(training.settings)
         self._z = fixed_batches(training.settings.z_dim)
         self._best = best
         self._real = None

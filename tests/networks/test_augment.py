@@ -93,6 +93,16 @@ def test_cutout_clears_one_square_of_half_the_side():
     assert len(corners) > 50
 
 
+def test_rotation_leaves_five_of_eight_upright_and_turns_the_others_by_quarters():
+    counts = np.zeros(4, int)
+    for before, after in zip(IMAGES, augmented(['rotation']), strict=True):
+        turns = [turn for turn in range(4) if np.array_equal(after, np.rot90(before, turn))]
+        assert len(turns) == 1
+        counts[turns] += 1
+    expected = len(IMAGES) * np.array([5, 1, 1, 1]) / 8
+    assert (abs(counts - expected) < 4 * expected**0.5).all()
+
+
 def test_gradients_are_those_of_finite_differences():
     images = IMAGES[:3]
     weights = np.random.RandomState(1).standard_normal(images.shape).astype(np.float32)

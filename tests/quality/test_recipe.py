@@ -1,7 +1,6 @@
 """RECIPE: what suits so many pictures, and what a run does with it."""
 
 import json
-import shutil
 
 import pytest
 from conftest import REPO
@@ -10,63 +9,57 @@ from launching import TINY, make_pictures, only_run
 from gans_n_roses.quality.recipe import missing_remedies, take_recipe
 from gans_n_roses.settings import read_settings
 
-RECIPES = {67: [('MIRROR', True), ('EMA_DECAY', 0.999), ('AUGMENT', 'color,translation,cutout')],
-           641: [('MIRROR', True), ('EMA_DECAY', 0.999), ('R1_GAMMA', 0.1)]}
-RECIPES |= {299: RECIPES[67], 300: RECIPES[641], 20_000: RECIPES[641]}
+RECIPE = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}
 
 
-@pytest.mark.parametrize(('count', 'on', 'missing'), [
-    (67, {}, {'MIRROR', 'EMA_DECAY', 'AUGMENT'}), (641, {}, {'MIRROR', 'EMA_DECAY', 'R1_GAMMA'}),
-    (67, {'ema_decay': 0.99}, {'MIRROR', 'AUGMENT'}), (67, {'augment': 'color'}, {'MIRROR', 'EMA_DECAY'}),
-    (641, {'augment': 'color'}, {'MIRROR', 'EMA_DECAY', 'R1_GAMMA'}),
-    (67, {'mirror': True, 'augment': 'color', 'ema_decay': 0.999}, set()),
-    (641, {'mirror': True, 'r1_gamma': 10.0, 'ema_decay': 0.9}, set())])
-def test_what_is_missing_of_the_recipe(make_settings, count, on, missing):
+@pytest.mark.parametrize(('on', 'missing'), [
+    ({}, {'MIRROR', 'EMA_DECAY', 'AUGMENT', 'R1_GAMMA'}), ({'ema_decay': 0.99}, {'MIRROR', 'AUGMENT', 'R1_GAMMA'}),
+    ({'augment': 'color'}, {'MIRROR', 'EMA_DECAY', 'R1_GAMMA'}),
+    ({'mirror': True, 'augment': 'color', 'r1_gamma': 10.0, 'ema_decay': 0.9}, set())])
+def test_what_is_missing_of_the_recipe(make_settings, on, missing):
     settings = make_settings(**on)
-    assert missing_remedies(settings, count, begun=False) == [each for each in RECIPES[count] if each[0] in missing]
-    assert missing_remedies(settings, count, begun=True) == [
-        each for each in RECIPES[count] if each[0] in missing - {'EMA_DECAY'}]
+    assert missing_remedies(settings, begun=False) == {name: RECIPE[name] for name in RECIPE if name in missing}
+    assert missing_remedies(settings, begun=True) == {
+        name: RECIPE[name] for name in RECIPE if name in missing - {'EMA_DECAY'}}
 
 
-def recipe(count, *arguments, shipped_size=None, control=REPO / 'mission_control.py'):
+def recipe(*arguments, shipped_size=None, control=REPO / 'mission_control.py'):
     """(what of the settings the recipe changed, its lines)."""
     settings = read_settings(control, ['RECIPE=auto', *arguments])
-    taken, lines = take_recipe(settings, count, shipped_size)
+    taken, lines = take_recipe(settings, shipped_size)
     before = settings.constants()
     return {name: value for name, value in taken.constants().items() if value != before[name]}, lines
 
 
-@pytest.mark.parametrize('count', RECIPES)
-def test_auto_takes_what_is_best_for_so_many_pictures_and_says_why_in_two_lines(count):
-    taken, [what, why] = recipe(count)
-    expected = [*RECIPES[count], ('SMOOTH', True)]
-    assert taken == dict(expected)
-    assert what == ' '.join(f'{name}={value}' for name, value in expected)
-    assert [part.split(',')[0].split()[0] for part in why.split('; ')] == [name for name, _ in expected]
-    assert ('fewer than 300' in why) == (count < 300)
+def test_auto_takes_what_helps_and_says_why_in_two_lines():
+    taken, [what, why] = recipe()
+    expected = {**RECIPE, 'SMOOTH': True}
+    assert taken == expected
+    assert what == ' '.join(f'{name}={value}' for name, value in expected.items())
+    assert [part.split(',')[0].split()[0] for part in why.split('; ')] == list(expected)
 
 
 def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size_or_twice_that():
-    assert recipe(67, shipped_size=64)[0] == {**dict(RECIPES[67]), 'SMOOTH': True, 'START_FROM': 'shipped'}
-    assert recipe(67, 'IMAGE_SIZE=32', shipped_size=64)[0]['START_FROM'] == 'shipped'
-    assert 'START_FROM' not in recipe(67, 'IMAGE_SIZE=16', shipped_size=64)[0]
-    assert 'START_FROM' not in recipe(67, shipped_size=32)[0]
-    assert 'START_FROM' not in recipe(67, 'START_FROM=mine', shipped_size=64)[0]
-    assert 'START_FROM' not in recipe(67, 'START_FROM=', shipped_size=64)[0]
+    assert recipe(shipped_size=64)[0] == {**RECIPE, 'SMOOTH': True, 'START_FROM': 'shipped'}
+    assert recipe('IMAGE_SIZE=32', shipped_size=64)[0]['START_FROM'] == 'shipped'
+    assert 'START_FROM' not in recipe('IMAGE_SIZE=16', shipped_size=64)[0]
+    assert 'START_FROM' not in recipe(shipped_size=32)[0]
+    assert 'START_FROM' not in recipe('START_FROM=mine', shipped_size=64)[0]
+    assert 'START_FROM' not in recipe('START_FROM=', shipped_size=64)[0]
 
 
 def test_what_is_set_by_hand_stays(tmp_path):
     file = (REPO / 'mission_control.py').read_text(encoding='utf-8').replace('EMA_DECAY = 0.0 ', 'EMA_DECAY = 0.9 ')
     (tmp_path / 'mission_control.py').write_text(file, encoding='utf-8')
-    taken, [what, why] = recipe(67, 'MIRROR=False', control=tmp_path / 'mission_control.py')
-    assert taken == {'AUGMENT': 'color,translation,cutout', 'SMOOTH': True}
-    assert what == 'AUGMENT=color,translation,cutout SMOOTH=True beside your MIRROR=False EMA_DECAY=0.9'
-    assert why.startswith('AUGMENT,') and why.count(';') == 1
-    assert recipe(67, 'MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''", 'SMOOTH=False') == (
-        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 SMOOTH=False AUGMENT=''"])
+    taken, [what, why] = recipe('MIRROR=False', control=tmp_path / 'mission_control.py')
+    assert taken == {'AUGMENT': 'translation', 'R1_GAMMA': 0.1, 'SMOOTH': True}
+    assert what == 'AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True beside your MIRROR=False EMA_DECAY=0.9'
+    assert why.startswith('AUGMENT ') and why.count(';') == 2
+    assert recipe('MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''", 'R1_GAMMA=0', 'SMOOTH=False') == (
+        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 AUGMENT='' R1_GAMMA=0 SMOOTH=False"])
 
 
-def test_a_run_keeps_what_it_took_though_the_pictures_become_many(launcher, tmp_path):
+def test_a_run_keeps_what_it_took_and_takes_no_more(launcher, tmp_path):
     of_the_recipe = ('MIRROR', 'EMA_DECAY', 'SMOOTH', 'AUGMENT', 'R1_GAMMA', 'START_FROM')
     pictures = make_pictures(tmp_path / 'roses')
     settings = {name: value for name, value in TINY.items() if name not in of_the_recipe}
@@ -74,23 +67,21 @@ def test_a_run_keeps_what_it_took_though_the_pictures_become_many(launcher, tmp_
     ended = launcher.run({**settings, 'RECIPE': 'auto', 'N_ITERATIONS': 2}, shipped=str(tmp_path / 'none.npz'))
     assert ended.code == 0, ended.text
     assert 'What helps' not in ended.text
-    told = ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=color,translation,cutout SMOOTH=True\n'
+    told = ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True\n'
             '             MIRROR makes two ')
     assert told in ended.text
     run = only_run(tmp_path / 'Results')
-    assert run.path.name.endswith('_mirror_augment_ema0.999_smooth')
+    assert run.path.name.endswith('_mirror_translation_r1-0.1_ema0.999_smooth')
 
     def kept():
         values = json.loads(run.options.read_text())['settings']
         return [values['RECIPE'], *(values[name] for name in of_the_recipe)]
-    assert kept() == ['auto', True, 0.999, True, 'color,translation,cutout', 0.0, '']
+    assert kept() == ['auto', True, 0.999, True, 'translation', 0.1, '']
 
-    for number in range(300):
-        shutil.copy(pictures / '0.png', pictures / f'more {number}.png')
     ended = launcher.run({'RESUME': True, 'RUN': run.path, 'N_ITERATIONS': 3})
     assert ended.code == 0, ended.text
-    assert '308 pictures' in ended.text and 'Recipe' not in ended.text and 'What helps' not in ended.text
-    assert kept() == ['auto', True, 0.999, True, 'color,translation,cutout', 0.0, '']
+    assert 'Recipe' not in ended.text and 'What helps' not in ended.text
+    assert kept() == ['auto', True, 0.999, True, 'translation', 0.1, '']
 
 
 def test_the_one_word_is_told_without_what_would_keep_it_from_helping(launcher, tiny, tmp_path):
