@@ -1,7 +1,7 @@
 """Differentiable augmentation of what the discriminator sees (Zhao et al. 2020, arXiv:2006.10738, sec. 3.2).
 
 The ranges are those of the paper's own code. Rotation is not in it: it is one of Karras et al. 2020, arXiv:2006.06676,
-app. B, who found that kinds which move pixels without mixing them help most.
+app. B, where kinds that only move pixels are among the most useful.
 """
 
 import tensorflow.compat.v1 as tf
