@@ -12,7 +12,7 @@ UPRIGHT = 5  # in eight pictures; one each is turned by one, two and three quart
 
 
 def augment(images, kinds, seed, among=None):
-    """Change each picture's colours, place or a square of it, at random; gradients flow through.
+    """Change each picture's colours, place, a square of it or which way is up, at random; gradients flow through.
 
     Args:
       images: float32 [batch, size, size, 3] in [-1, 1].
