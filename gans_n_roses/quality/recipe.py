@@ -43,7 +43,7 @@ def take_recipe(settings, shipped_size):
       (Settings with what was taken, list of lines for the user: what was taken, and why).
     """
     wanted = missing_remedies(settings, begun=False)
-    if not settings.smooth:  # no remedy for few pictures alone
+    if not settings.smooth:  # no remedy against learning by heart
         wanted['SMOOTH'] = True
     if shipped_size in (settings.image_size, 2 * settings.image_size) and not settings.start_from:  # where measured
         wanted['START_FROM'] = SHIPPED

@@ -1,4 +1,4 @@
-"""RECIPE: what suits so many pictures, and what a run does with it."""
+"""RECIPE: what helps, and what a run does with it."""
 
 import json
 
