@@ -67,7 +67,8 @@ def assert_missing(done):
 
 
 @pytest.mark.parametrize(('program', 'words', 'package'), [
-    ('download', [], 'tqdm'), ('download', [], 'filelock'), ('launch', ['--workers', '2'], 'numpy')])
+    ('download', [], 'tqdm'), ('download', [], 'filelock'), ('launch', ['--workers', '2'], 'numpy'),
+    ('ship', ['Results/roses/mine'], 'numpy'), ('ship', ['Results/roses/mine'], 'filelock')])
 def test_the_other_programs_tell_missing_packages_too(run, tmp_path, program, words, package):
     out = ['--out', tmp_path / 'out'] if program == 'download' else []
     assert_missing(run(*words, *out, blocked=[package], program=['-m', f'gans_n_roses.{program}']))
