@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import Stop, missing_package
-from gans_n_roses.machine import cluster, loading, output, stopping
-from gans_n_roses.settings import read_settings
+from gans_n_roses.machine import quiet, stopping, streams
 from gans_n_roses.usage import describe
+from gans_n_roses.workers.cluster import read_cluster
 
 MISSION_CONTROL = Path(__file__).resolve().with_name('mission_control.py')
 
@@ -17,16 +18,20 @@ def main(arguments):
         if {'-h', '--help'} & set(arguments):
             print(describe(MISSION_CONTROL))
             return 0
-        settings, workers = read_settings(MISSION_CONTROL, arguments), cluster.read_cluster()
+        settings, cluster = read_settings(MISSION_CONTROL, arguments), read_cluster()
         # Imported when needed: TensorFlow takes seconds, and what is wrong without it is told before.
         with missing_package(MISSION_CONTROL.with_name('requirements.txt')):
-            from gans_n_roses.checks import check
-            remarks = [*check(settings, workers), "GANs N' Roses: starting TensorFlow ...\n"]
-            print(*(remarks if workers.leads else ''), sep='\n', end='', flush=True)
-            with loading.loading_tensorflow(errors=workers.count == 1):
+            from gans_n_roses.plan import make_plan
+            plan = make_plan(settings, cluster)
+            if cluster.leads:
+                print(*plan.remarks, "GANs N' Roses: starting TensorFlow ...", sep='\n', flush=True)
+            with quiet.loading_tensorflow(errors=cluster.alone):
                 from gans_n_roses.sampling.roses import sample
                 from gans_n_roses.training.loop import train
-        sample(settings) if settings.load else train(settings, workers)
+        if settings.load:
+            sample(plan)
+        else:
+            train(plan)
         return 0
     except Stop as stop:
         print(f'\n{stop}', file=sys.stderr)
@@ -34,6 +39,6 @@ def main(arguments):
 
 
 if __name__ == '__main__':
-    output.keep_going()
+    streams.keep_going()
     stopping.end_at_once()
     sys.exit(main(sys.argv[1:]))

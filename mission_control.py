@@ -8,45 +8,41 @@ A relative path in this file begins at the folder of this file; on the command l
 LOAD = False  # True makes roses from a saved model instead of training
 RESUME = False  # True goes on training the run named by RUN, exactly where it stopped
 RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or its path
-CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
 
 # Your pictures
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
 DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN (with DATASET_PATH=… that folder's)
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
-CACHE = True  # keeps the decoded pictures on the disk: starts sooner, and needs no memory for them (docs/speed.md)
-RESULTS_PATH = './Results/'  # where runs are kept
 
 # Training
+RECIPE = 'article'  # 'auto' switches on what helps: all five remedies below, and our model of roses to start from
 N_ITERATIONS = 30000  # one iteration is one batch: a few thousand show whether it learns
-STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls
 BATCH_SIZE = 12  # pictures in a batch, at most as many as there are in the folder
 LEARNING_RATE = 0.0002  # Adam's step size, for both networks
 BETA_1 = 0.5  # Adam's decay of the mean gradient, for both networks
 Z_DIM = 100  # length of z, the noise that a rose is made from
-PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
-START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
-SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
-
-# Remedies that the article does not have, most of them for few pictures (docs/few_pictures.md)
-RECIPE = 'article'  # 'auto' switches on what helps; what you switch on yourself stays
-MIRROR = False  # True turns half of each batch left to right, at random
-AUGMENT = ''  # some of 'color,translation,cutout,rotation': changes all that the discriminator sees
-R1_GAMMA = 0.0  # above 0, the discriminator stays calm near your pictures: 0.1
-EMA_DECAY = 0.0  # above 0, roses come from a moving average of the weights: 0.999
-SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard; with LOAD too
 
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training
-SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', or several of them: 'grid,images'
-N_FRAMES = 120  # frames of the interpolation, which walks from rose to rose and back to the first
-EXPORT = False  # True also writes a SavedModel that TensorFlow 2 runs without this package
+SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', 'savedmodel', or several: 'grid,images'
+SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
-# How often, in iterations
-SCALARS_EVERY = 10  # losses to TensorBoard
-GRID_EVERY = 20  # a grid of generated roses, always from the same z
-GRID_LATER_FROM = 2000  # from this iteration on, a grid every GRID_EVERY_LATER
-GRID_EVERY_LATER = 200  # how often then
-CHECKPOINT_EVERY = 1000  # the model, to Saved_Models; also after the first, at the end and on Ctrl-C
+# You may stop reading here. What follows is for those who want more.
+
+# Remedies that the article does not have (docs/few_pictures.md); what you switch on yourself, RECIPE leaves as it is
+MIRROR = False  # True turns half of each batch left to right, at random
+AUGMENT = ''  # changes all that the discriminator sees; try 'translation'; also 'color', 'cutout', 'rotation'
+R1_GAMMA = 0.0  # keeps the discriminator calm near your pictures; 0 is off, try 0.1
+EMA_DECAY = 0.0  # makes roses from a moving average of the weights; 0 is off, try 0.999
+SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard
+START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
+
+# Details
+RESULTS_PATH = './Results/'  # where runs are kept
+PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
+STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls
+GRID_EVERY = 20  # iterations from one grid of roses to the next; after a hundred grids ten times as many
+CHECKPOINT_EVERY = 1000  # iterations from one checkpoint to the next, each measured; also at the end, and on Ctrl-C
 CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
-MEASURE_EVERY = 1000  # how good, how varied, how copied: also at the end
+CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
+N_FRAMES = 120  # frames of the interpolation, which walks from rose to rose and back to the first

@@ -1,27 +1,13 @@
 """The ends of a run that a user is told about in one sentence, without a traceback."""
 
 import contextlib
+import os
 import re
+import shlex
+import subprocess
 import sys
 
-from gans_n_roses.origin import shell
-
 LONGEST = 240  # characters of a value in a sentence
-
-
-def reason(problem):
-    """Why something failed: an OSError's own reason, or what follows ";" in a TensorFlow error ("path; reason")."""
-    said = re.search(r'; (.+)', str(problem))
-    return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
-
-
-def shown(value):
-    """A value as Python writes it, shortened in the middle where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to write whole numbers of more than some thousand digits
-        return 'a number of thousands of digits'
-    return text if len(text) <= LONGEST else f'{text[:LONGEST // 2]} … {text[-LONGEST // 4:]}'
 
 
 class Stop(Exception):
@@ -54,6 +40,26 @@ class Interrupted(Stop):
     def __init__(self, sentence, signal_number):
         super().__init__(sentence)
         self.exit_code = 128 + signal_number
+
+
+def reason(problem):
+    """The reason in an error: an OSError's own, or what follows ';' in a TensorFlow error ("path; reason")."""
+    said = re.search(r'; (.+)', str(problem))
+    return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
+
+
+def shown(value):
+    """A value as Python writes it, shortened in the middle where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write whole numbers of more than some thousand digits
+        return 'a number of thousands of digits'
+    return text if len(text) <= LONGEST else f'{text[:LONGEST // 2]} … {text[-LONGEST // 4:]}'
+
+
+def shell(words):
+    """Words as one line of the system's shell: each is quoted where it has to be."""
+    return subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)
 
 
 @contextlib.contextmanager

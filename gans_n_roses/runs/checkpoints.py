@@ -1,7 +1,8 @@
 """Checkpoints: everything that a run needs to go on exactly is saved, read, checked, and restored.
 
 A checkpoint is one file pair in TensorFlow's format, Saved_Models/train-<iteration>: every variable of the
-graph (weights, Adam's moments, averages, iteration) and, under "run_state/", what lives outside it.
+graph (weights, Adam's moments, averages, iteration) and, under "run_state/", what lives outside it. The one that was
+measured best is kept as best-<iteration>.
 """
 
 import contextlib
@@ -14,18 +15,18 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, RunFailed, reason
-from gans_n_roses.machine.files import inside, put_in_place, write_file
+from gans_n_roses.machine.files import put_in_place, working_in, write_file
 from gans_n_roses.runs.folders import checkpoint_iterations, checkpoint_names
 from gans_n_roses.runs.state import BETTER, GRID_Z, RNG, SCORE, RunState, pack, read_score, read_state
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
-KINDS = {'latest': ('train', 'best'), 'best': ('best',)}
-DELETED_MEANWHILE = 100  # times that a checkpoint may be deleted between being seen and being read
+KINDS = {'latest': ('best', 'train'), 'best': ('best',)}
+READ_ATTEMPTS = 100  # a run that is being trained may delete a checkpoint between our seeing and our reading it
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds, checked: all that is still to ask is whether it fits the networks."""
+    """A checkpoint that was read and found whole; whether it fits the networks is still to be asked."""
 
     path: Path  # Saved_Models/train-6
     values: dict  # name of a variable → array of finite numbers
@@ -34,7 +35,7 @@ class Checkpoint(NamedTuple):
 
     @property
     def iteration(self):
-        """How many iterations had been made."""
+        """The number of iterations made before it was saved."""
         return int(self.path.name.rpartition('-')[2])
 
 
@@ -68,7 +69,7 @@ def build_save():
 
 
 def save_checkpoint(session, ops, folder, iteration, state, kept):
-    """Write train-<iteration>, then delete what is older than the newest few.
+    """Write train-<iteration>, then delete all but the newest few.
 
     The files are written in a folder aside and renamed, the index last: a checkpoint that has an index is whole.
 
@@ -76,71 +77,71 @@ def save_checkpoint(session, ops, folder, iteration, state, kept):
       session: tf.Session.
       ops: SaveOps.
       folder: Path of Saved_Models.
-      iteration: how many iterations were made.
+      iteration: number of iterations made.
       state: RunState.
-      kept: how many checkpoints to keep.
+      kept: number of checkpoints to keep.
     Raises:
       RunFailed: disk full, or folder not writable, or weights not finite. Older checkpoints are as they were.
     """
-    _save(session, ops, folder, 'train', iteration, state, np.inf, lambda: _delete_older(folder, kept))
+    with _told(folder, iteration):
+        _write(session, ops, folder, f'train-{iteration}', state, np.inf)
+        names = [f'train-{each}' for each in checkpoint_iterations(folder)]
+        for name in names[:-kept]:
+            _delete(folder, name)
+        for data in (*folder.glob(f'train-*{DATA}'), *folder.glob(f'best-*{DATA}')):
+            # A process that was killed between deleting the index and the data has left the data.
+            if not (folder / data.name.replace(DATA, INDEX)).exists():
+                data.unlink()
+        # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this file.
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]
+        write_file(folder / 'checkpoint', '\n'.join(lines).encode())
 
 
 def save_best(session, ops, folder, iteration, state, score):
     """Write best-<iteration>, then delete the best before it. Args and raises: as `save_checkpoint`; score: float."""
-    def delete_others():
+    with _told(folder, iteration):
+        _write(session, ops, folder, f'best-{iteration}', state, score)
         for other in checkpoint_iterations(folder, 'best'):
             if other != iteration:
-                delete(folder, f'best-{other}')
-    _save(session, ops, folder, 'best', iteration, state, score, delete_others)
+                _delete(folder, f'best-{other}')
 
 
-def _save(session, ops, folder, kind, iteration, state, score, delete_others):
-    name, aside = f'{kind}-{iteration}', folder / '.partial'
+@contextlib.contextmanager
+def _told(folder, iteration):
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as problem:
+        raise RunFailed(f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
+
+
+def _write(session, ops, folder, name, state, score):
     if not session.run(ops.finite):
-        raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved.')
+        raise RunFailed(f'A weight is not finite at iteration {name.partition("-")[2]}: it is not saved.')
+    aside = folder / '.partial'
     try:
         aside.mkdir(exist_ok=True)
         session.run(ops.save, {ops.prefix: os.fsencode(aside / name), ops.rng: pack(state.rng),
                                ops.grid_z: state.grid_z, ops.better: state.better, ops.score: score})
         for suffix in (DATA, INDEX):
             put_in_place(aside / (name + suffix), folder / (name + suffix))
-        delete_others()
-    except (OSError, tf.errors.OpError) as problem:
-        raise RunFailed(
-            f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def delete(folder, name):
-    """Delete a checkpoint of Saved_Models."""
+def _delete(folder, name):
     for suffix in (INDEX, DATA):  # the index first: what is left is no checkpoint
         (folder / (name + suffix)).unlink(missing_ok=True)
 
 
-def _delete_older(folder, kept):
-    names = [f'train-{iteration}' for iteration in checkpoint_iterations(folder)]
-    for name in names[:-kept]:
-        delete(folder, name)
-    for data in (*folder.glob(f'train-*{DATA}'), *folder.glob(f'best-*{DATA}')):
-        # A process that was killed between deleting the index and the data has left the data.
-        if not (folder / data.name.replace(DATA, INDEX)).exists():
-            data.unlink()
-    # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this file.
-    lines = [f'model_checkpoint_path: "{names[-1]}"']
-    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]
-    write_file(folder / 'checkpoint', '\n'.join(lines).encode())
-
-
 # Reading and restoring
 
-def read_newest(folder, which='latest', say=print, setting='RUN'):
-    """Read the newest checkpoint that is whole, passing over torn ones and naming them.
+def read_newest(folder, which='latest', setting='RUN'):
+    """Read the newest checkpoint that is whole; torn ones are named and skipped.
 
     Args:
       folder: Path of Saved_Models.
-      which: 'latest' for the newest of any kind, 'best' for the one that was measured best.
-      say: where a torn checkpoint is reported to, a function of one string.
+      which: 'latest' for the newest train-…, or the best one where no other is whole; 'best' for the best one.
       setting: the setting that named the run, for the sentence to the user.
     Returns:
       Checkpoint.
@@ -148,21 +149,20 @@ def read_newest(folder, which='latest', say=print, setting='RUN'):
       BadInput: no checkpoint is whole.
       RunFailed: a run beside this process deletes them faster than they can be read.
     """
-    torn, deleted = set(), 0
-    while names := [name for name in checkpoint_names(folder, KINDS[which]) if name not in torn]:
+    torn = set()
+    for _ in range(READ_ATTEMPTS):
+        names = [name for name in checkpoint_names(folder, KINDS[which]) if name not in torn]
+        if not names:
+            break
         try:
             return read_checkpoint(folder / names[-1])
         except Exception as problem:  # TensorFlow's reader raises a dozen kinds, IndexError for a cut file among them
-            if names[-1] in checkpoint_names(folder, KINDS[which]):
+            if names[-1] in checkpoint_names(folder, KINDS[which]):  # else a newer one is there, and this one deleted
                 torn.add(names[-1])
-                say(f'{folder / names[-1]} is torn and passed over '
-                    f'({(str(problem) or repr(problem)).splitlines()[0]}).')
-                continue
-        # A run that is being trained has deleted it, since a newer one is there.
-        deleted += 1
-        if deleted == DELETED_MEANWHILE:
-            raise RunFailed(f'The checkpoints in {folder} are deleted before they can be read: set CHECKPOINTS_KEPT '
-                            'of the run that is being trained there to more.')
+                print(f'{folder / names[-1]} is torn and skipped ({(str(problem) or repr(problem)).splitlines()[0]}).')
+    else:
+        raise RunFailed(f'The checkpoints in {folder} are deleted before they can be read: set CHECKPOINTS_KEPT '
+                        'of the run that is being trained there to more.')
     if which == 'best':
         why = ('has no best checkpoint that is whole' if torn else
                'has no best checkpoint: nothing was measured yet, or all that was measured was too much like copies')
@@ -178,12 +178,12 @@ def read_checkpoint(path):
     Returns:
       Checkpoint.
     Raises:
-      ValueError: what it holds is no state of a run; whatever else TensorFlow's reader raises: it is torn.
+      ValueError: it holds no state of a run. Whatever else TensorFlow's reader raises: it is torn.
     """
     for part in path.parent.iterdir():
         if part.name.startswith(f'{path.name}.') and not part.is_file():
             raise ValueError(f'{part.name} is no file')  # reading from a pipe would wait for ever
-    with inside(path.parent):  # the reader takes a path for a pattern: "[1]" would be "1"
+    with working_in(path.parent):  # the reader takes a path for a pattern: "[1]" would be "1"
         reader = tf.train.NewCheckpointReader(path.name)  # checks the sum of every tensor that it reads
         values = {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
     outside = {name: values.pop(name) for name in list(values) if name.startswith('run_state/')}
@@ -203,20 +203,25 @@ def best_score(folder):
         return np.inf
 
 
-def set_aside_later(folder, newest):
-    """Rename torn checkpoints that are later than the newest whole one, so that none is taken for the run's newest.
+def clear_later(folder, newest):
+    """Clear away what a run saved after the checkpoint that it resumes from, and makes again.
+
+    Torn checkpoints are renamed, so that none is taken for the run's newest; a later best one is deleted.
 
     Args:
       folder: Path of Saved_Models.
-      newest: name of the newest whole checkpoint, of whatever kind.
+      newest: Checkpoint that the run resumes from.
     Raises:
-      OSError: one cannot be renamed.
+      OSError: a file cannot be changed.
     """
     names = checkpoint_names(folder)
-    for name in names[names.index(newest) + 1:]:
+    for name in names[names.index(newest.path.name) + 1:]:
         for suffix in (INDEX, DATA):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / (name + suffix), folder / f'torn-{name}{suffix}')
+    for iteration in checkpoint_iterations(folder, 'best'):
+        if iteration > newest.iteration:
+            _delete(folder, f'best-{iteration}')
 
 
 def restore(session, variables, values, source):
@@ -243,12 +248,6 @@ def restore(session, variables, values, source):
         session.run(variable.initializer, {variable.initializer.inputs[1]: values[name]})
 
 
-def _check_shape(name, value, shape, source):
-    if value.shape != shape:
-        raise BadInput(f'{source} holds {name} of shape {value.shape}, but the settings of the run make it {shape}: '
-                       'IMAGE_SIZE, Z_DIM, N_SAMPLES or the checkpoint was changed.')
-
-
 def restore_run(session, checkpoint, settings):
     """Load a whole run: every variable of the session's graph, and what lives outside it.
 
@@ -272,3 +271,9 @@ def restore_run(session, checkpoint, settings):
         raise BadInput(f'{source} holds no run_state, so training cannot go on exactly: LOAD can still use it.')
     _check_shape(GRID_Z, state.grid_z, (settings.n_samples, settings.z_dim), source)
     return state
+
+
+def _check_shape(name, value, shape, source):
+    if value.shape != shape:
+        raise BadInput(f'{source} holds {name} of shape {value.shape}, but the settings of the run make it {shape}: '
+                       'IMAGE_SIZE, Z_DIM, N_SAMPLES or the checkpoint was changed.')

@@ -1,4 +1,4 @@
-"""Run folders: where they are, what they are called, and what is in them."""
+"""Run folders: their places, their names, their contents."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
-from gans_n_roses.runs.shipped import SHIPPED, require_shipped
+from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
-# What to do where there is no model that a setting could name:
+# Advice where there is no model that a setting could name:
 WITHOUT = {'RUN': 'train first, with LOAD = False and RESUME = False', 'START_FROM': "set START_FROM = ''"}
 
 
@@ -76,7 +76,7 @@ def make_run_folder(settings, now):
 
 
 def departures(settings):
-    """What departs from the article, in short words for a run's name, always in this order.
+    """The settings that depart from the article, as short words for a run's name, always in this order.
 
     Returns:
       list of str without '_', such as ['mirror', 'augment', 'ema0.999']; empty with the settings as shipped.
@@ -93,7 +93,7 @@ def departures(settings):
 
 
 def find_run(results_path, dataset_chosen, run, setting='RUN'):
-    """The folder that RUN means, or START_FROM.
+    """The folder that RUN or START_FROM means.
 
     Args:
       results_path, dataset_chosen: as in Settings.
@@ -106,7 +106,6 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
       BadInput: there is none, and what to do.
     """
     if run == SHIPPED:
-        require_shipped(setting)
         return RunFolder(Path(results_path) / SHIPPED)
     parent = Path(results_path) / dataset_chosen
     if run == 'latest':
@@ -152,14 +151,13 @@ def checkpoint_iterations(folder, kind='train'):
     return sorted(int(match[1]) for match in matches if match)
 
 
-def checkpoint_names(folder, kinds=('train', 'best')):
-    """The names of the checkpoints in a folder, the newest last: at the same iteration "best-6", then "train-6"."""
-    found = [(iteration, kind) for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
-    return [f'{kind}-{iteration}' for iteration, kind in sorted(found)]
+def checkpoint_names(folder, kinds=('best', 'train')):
+    """The names of the checkpoints in a folder, in the order of `kinds`, the newest of each kind last."""
+    return [f'{kind}-{iteration}' for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
 
 
 def how_to_go_on(folder, origin, *changes):
-    """A sentence that says what was saved last in Saved_Models, and the command that goes on from there.
+    """A sentence that names the newest checkpoint in Saved_Models, and the command that goes on from there.
 
     The command repeats nothing: the run itself keeps what it was told.
 

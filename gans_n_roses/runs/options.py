@@ -9,7 +9,7 @@ from importlib import metadata
 from gans_n_roses import __version__
 from gans_n_roses.errors import BadInput, reason, shown
 from gans_n_roses.machine.files import read_file, write_file
-from gans_n_roses.runs.resuming import BEFORE, what_makes_it
+from gans_n_roses.runs.resuming import recorded
 
 # Of a run folder: a new one where an old reader would misread the folder. Versions before 1.3.0 would leave out the
 # filter of SMOOTH.
@@ -18,39 +18,38 @@ PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
 def record_options(run, options, settings, dataset, iteration, weights=None, workers=1):
-    """Write options.json anew: the settings of now, beside what is remembered of each time that the run was trained.
+    """Write options.json anew: the settings of now, and an entry of history for each time that the run was trained.
 
-    What mission_control.py said and what the command line gave is kept too: by that a resumed run tells what the user
-    has changed since.
+    An entry also holds what mission_control.py said and what the command line gave: by that a resumed run tells what
+    the user has changed since.
 
     Args:
       run: RunFolder.
       options: dict, what was there; None for a new run.
       settings: Settings, merged with the run's.
       dataset: Dataset.
-      iteration: how many iterations were made before.
-      weights: FirstWeights of a new run that begins from another model's.
-      workers: how many there are, each with a batch of BATCH_SIZE.
+      iteration: number of iterations made before.
+      weights: FirstWeights of a new run that begins with another model's.
+      workers: number of workers, each with a batch of BATCH_SIZE.
     Raises:
       OSError: as `write_file`.
     """
-    found = {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
-             'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint}
     changes = {}
     if options:
-        before = {**BEFORE, **options['settings']}
-        changes = {name: [before.get(name), value] for name, value in what_makes_it(settings).items()
+        before = recorded(options)
+        changes = {name: [before.get(name), value] for name, value in settings.of_training().items()
                    if before.get(name) != value}
         if options['data'].get('fingerprint') != dataset.fingerprint:
             changes['data'] = [options['data'].get('fingerprint'), dataset.fingerprint]
     entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
-             'workers': workers,
-             'command_line': settings.origin.given, 'mission_control': settings.origin.control,
+             'workers': workers, 'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
-    packages = {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}}
-    content = {'format': FILTERED if settings.smooth else PLAIN, 'version': __version__,
-               'settings': settings.constants(), 'packages': packages, 'data': found,
-               'history': [*(options['history'] if options else []), entry]}
+    content = {
+        'format': FILTERED if settings.smooth else PLAIN, 'version': __version__, 'settings': settings.constants(),
+        'packages': {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        'data': {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
+                 'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint},
+        'history': [*(options['history'] if options else []), entry]}
     if weights:
         content['started_from'] = {'weights': weights.source, 'fingerprint': weights.fingerprint, 'anew': weights.anew}
     elif options and 'started_from' in options:
@@ -64,15 +63,6 @@ def version_remarks(options):
     if version == __version__:
         return []
     return [f'The run was last trained by version {shown(version)} of gans_n_roses; this is version {__version__}.']
-
-
-def worker_remarks(options, workers, batch_size):
-    """A sentence, in a list, if a run was last trained by another number of workers; else an empty list."""
-    before = options['history'][-1].get('workers', 1) if options['history'] else 1
-    if before == workers:
-        return []
-    return [f'The run was last trained by {shown(before)} {"worker" if before == 1 else "workers"}, now by {workers}: '
-            f'from here on an iteration takes {workers} × {batch_size} pictures.']
 
 
 def read_options(run):

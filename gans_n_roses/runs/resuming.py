@@ -1,12 +1,22 @@
-"""Which settings a resumed run goes on with: the run's own, or those of now."""
+"""The settings that a resumed run goes on with: the run's own, or those of now."""
 
-import dataclasses
 import os
 
 from gans_n_roses.errors import BadInput, shown
-from gans_n_roses.settings import OF_NOW, OF_RUN, RULES, UNSET, settings_from
+from gans_n_roses.settings import DOOR, MISSING, OF_LOAD, OF_RUN, RETIRED, RULES, settings_from
 
-BEFORE = {name: rule.before for name, rule in RULES.items() if rule.before is not UNSET}
+BEFORE = {name: rule.before for name, rule in RULES.items() if rule.before is not MISSING}
+
+
+def recorded(options):
+    """The settings in options.json, retired ones left out, those of before a setting existed filled in.
+
+    Args:
+      options: dict, a run's options.json.
+    Returns:
+      dict, constant → value.
+    """
+    return {**BEFORE, **{name: value for name, value in options['settings'].items() if name not in RETIRED}}
 
 
 def merge_settings(settings, options, source):
@@ -23,16 +33,16 @@ def merge_settings(settings, options, source):
       source: that file's Path, for the sentence to the user.
     Returns:
       (Settings to go on with, list of lines: one for each constant that was asked for otherwise, with both values and
-      who wins).
+      which one is used).
     Raises:
       BadInput: options.json holds an unknown, missing or wrong setting; or other pictures than the run's are asked for.
     """
-    origin, now = settings.origin, settings.constants(OF_RUN, OF_NOW)
-    before = settings_from({**BEFORE, **options['settings']}, source, origin.folder).constants()
+    origin, now = settings.origin, settings.of_training()
+    before = settings_from({**settings.constants(DOOR, OF_LOAD), **recorded(options)}, source, origin.folder).constants()
     last = options['history'][-1] if options['history'] else {}
     said = dict(last.get('mission_control', {})) or None
     for values in (before, said or {}):
-        values['DATASET_PATH'] = _moved(values.get('DATASET_PATH'), last.get('folder'), origin.folder)
+        values['DATASET_PATH'] = _where_it_lies(values.get('DATASET_PATH'), last.get('folder'), origin.folder)
     chosen, remarks = {}, []
     for name, value in now.items():
         asked = said is None or name in origin.given or origin.control.get(name) != said.get(name)
@@ -41,21 +51,15 @@ def merge_settings(settings, options, source):
             raise BadInput(f'DATASET_PATH is {shown(value)} on the command line, but the run {source.parent} is '
                            f'trained on {shown(before[name])}: leave DATASET_PATH out, or name another run with RUN=….')
         chosen[name] = before[name] if stays or not asked else value
-        if asked and value not in (before[name], RULES[name].leaves_open):
+        if asked and value not in (before[name], RULES[name].unset):
             remarks.append(f'{name}: the run has {shown(before[name])}, you set {shown(value)}; '
                            + ("the run's is used" if stays else 'the new one is used from here on'))
     origin = origin._replace(of_run=tuple(name for name, value in now.items() if chosen[name] != value))
-    return dataclasses.replace(settings, origin=origin,
-                               **{name.lower(): value for name, value in chosen.items()}), remarks
+    return settings.changed(chosen, origin=origin), remarks
 
 
-def what_makes_it(settings):
-    """What makes one run unlike another, not what to do, nor what LOAD makes: constant → value."""
-    return settings.constants(OF_RUN, OF_NOW)
-
-
-def _moved(path, project_then, project_now):
-    """Where a path of the project lies now, if the project has been moved since; any other path as it is."""
+def _where_it_lies(path, project_then, project_now):
+    """A recorded path; where it lay in the project's folder and that was moved since, where it lies now."""
     if not isinstance(path, str) or not isinstance(project_then, str) or os.path.isdir(path):
         return path
     inside = os.path.relpath(path, project_then)

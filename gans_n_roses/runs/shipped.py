@@ -19,44 +19,29 @@ FACTS = ('image_size', 'z_dim', ITERATIONS, 'fingerprint')  # entries of the fil
 
 
 class ShippedModel(NamedTuple):
-    """What the file holds, checked."""
+    """The file's content, checked."""
 
     path: Path
-    values: dict  # name of a variable → float32 array; under "global_step" how many iterations made them
+    values: dict  # name of a variable → float32 array; "global_step" is the number of iterations that made them
     image_size: int
     z_dim: int
     fingerprint: str  # of the weights as they are in the file, in float16
 
 
-def require_shipped(setting):
-    """Refuse 'shipped' where this copy of the project has no such file.
-
-    Args:
-      setting: name of the setting that asks for it, RUN or START_FROM.
-    Raises:
-      BadInput: there is none.
-    """
-    if not FILE.exists():
-        raise BadInput(f"{setting} is '{SHIPPED}', but this copy of the project has no shipped model: there is no "
-                       f'{FILE}. Name a run of your own, or leave {setting} out.')
-
-
-def shipped_size():
-    """The image size of the shipped model; None where this copy of the project has none. Raises as `read_shipped`."""
-    return read_shipped().image_size if FILE.exists() else None
-
-
-def read_shipped(path=None):
+def read_shipped(path=FILE, setting='RUN'):
     """Read and check a file that `write_shipped` wrote.
 
     Args:
-      path: Path; None for the model that ships.
+      path: Path.
+      setting: name of the setting that asks for it, RUN or START_FROM, for the sentence to the user.
     Returns:
       ShippedModel.
     Raises:
-      BadInput: it cannot be read, or is not whole.
+      BadInput: there is none in this copy of the project, it cannot be read, or it is not whole.
     """
-    path = path or FILE
+    if not path.exists():
+        raise BadInput(f"{setting} is '{SHIPPED}', but this copy of the project has no shipped model: there is no "
+                       f'{path}. Name a run of your own, or leave {setting} out.')
     try:
         with np.load(io.BytesIO(read_file(path)), allow_pickle=False) as file:
             entries = {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""What a run is beside its networks: the random draws, the z of its grids. It is checked where it is read."""
+"""The state of a run beside its networks: the random draws, the z of its grids, the best measurement so far."""
 
 import json
 import math
@@ -8,22 +8,26 @@ import numpy as np
 
 # Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
 RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
-NOT_YET = (0, np.inf, 0)  # nothing was measured, and so nothing was better
 MT19937_KEYS = 624
 
 
+class Better(NamedTuple):
+    """The last measurement that was better than all before it, by more than chance."""
+
+    iteration: int
+    distance: float
+    error: float  # standard error of the distance
+
+
+NOT_YET = Better(0, np.inf, 0)  # nothing was measured
+
+
 class RunState(NamedTuple):
-    """All of a run's state that is no variable of the graph. Whatever is added here is saved and restored."""
+    """Everything that a run needs to go on exactly, and that is no variable of the graph."""
 
     rng: np.random.RandomState  # draws batches and z
     grid_z: np.ndarray  # float32 [n, z_dim], the z of the sample grids
-    better: np.ndarray  # float64 [3]: iteration, distance and error of what was measured better last
-
-
-def pack(rng):
-    """A random generator's state as bytes of JSON, for a checkpoint."""
-    kind, keys, *position = rng.get_state()
-    return json.dumps([kind, keys.tolist(), *position]).encode()
+    better: Better = NOT_YET
 
 
 def read_state(values):
@@ -38,9 +42,14 @@ def read_state(values):
     """
     if not {RNG, GRID_Z} <= values.keys():
         return None
-    better = _checked(values.get(BETTER, np.array(NOT_YET)))
-    rng = values[RNG].item() if values[RNG].size == 1 else None
-    return RunState(unpack(rng), _checked_z(values[GRID_Z]), better)
+    rng, z, better = values[RNG], values[GRID_Z], values.get(BETTER, np.array(NOT_YET, np.float64))
+    if not (z.dtype == np.float32 and z.ndim == 2 and np.all(np.abs(z) <= 1)):
+        raise ValueError(f'{GRID_Z} is not made of z')
+    if not (better.dtype == np.float64 and better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf
+            and 0 <= better[2] < np.inf):
+        raise ValueError(f'{BETTER} is no measurement')
+    iteration, distance, error = better.tolist()
+    return RunState(unpack(rng.item() if rng.size == 1 else None), z, Better(int(iteration), distance, error))
 
 
 def read_score(values):
@@ -49,6 +58,12 @@ def read_score(values):
     if not (score.dtype == np.float32 and score.shape == () and score > -np.inf):
         raise ValueError(f'{SCORE} is no distance')
     return float(score)
+
+
+def pack(rng):
+    """A random generator's state as bytes of JSON, for a checkpoint."""
+    kind, keys, *position = rng.get_state()
+    return json.dumps([kind, keys.tolist(), *position]).encode()
 
 
 def unpack(packed):
@@ -66,16 +81,3 @@ def unpack(packed):
     rng = np.random.RandomState()
     rng.set_state((kind, np.array(keys, np.uint32), position, has_gauss, gauss))
     return rng
-
-
-def _checked_z(z):
-    if not (z.dtype == np.float32 and z.ndim == 2 and np.all(np.abs(z) <= 1)):
-        raise ValueError(f'{GRID_Z} is not made of z')
-    return z
-
-
-def _checked(better):
-    if not (better.dtype == np.float64 and better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf
-            and 0 <= better[2] < np.inf):
-        raise ValueError(f'{BETTER} is no measurement')
-    return better

@@ -1,4 +1,4 @@
-"""The weights of both networks among what a checkpoint holds: their names, and what tells one model from another."""
+"""The weights of both networks in a checkpoint: their names, and a fingerprint that tells one model from another."""
 
 import hashlib
 import re
@@ -6,13 +6,13 @@ import re
 import numpy as np
 
 AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
-ITERATIONS = 'global_step'  # how many iterations made them
+ITERATIONS = 'global_step'  # number of iterations that made them
 SMOOTHED = 'g_smooth/taps'  # in a model whose pictures are filtered
 WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED}')
 
 
 def weights_in(values):
-    """What makes a model: both networks' weights, their averages, the filter of SMOOTH. No moments of Adam's.
+    """The values that make a model: both networks' weights, their averages, the filter of SMOOTH; no moments of Adam.
 
     Args, returns: dict of name → array.
     """
@@ -20,7 +20,7 @@ def weights_in(values):
 
 
 def fingerprint(weights):
-    """What tells these weights from any others: SHA-256 of names, types, shapes and values, as 64 characters."""
+    """SHA-256 of the weights' names, types, shapes and values, as 64 characters: other weights have another one."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         value = np.ascontiguousarray(weights[name])

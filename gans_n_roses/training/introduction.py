@@ -1,63 +1,61 @@
-"""What a user is told before training begins, and when it is done."""
+"""Everything that a user is told before training begins, and when it is done."""
 
 import sys
 
-import tensorflow.compat.v1 as tf
-
+from gans_n_roses.errors import shell
 from gans_n_roses.machine.session import device_name
-from gans_n_roses.origin import shell
-from gans_n_roses.quality.recipe import FEW_PICTURES, missing_remedies
 from gans_n_roses.runs.folders import checkpoint_iterations
+from gans_n_roses.runs.recipe import FEW_PICTURES, missing_remedies
 
 SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
 
 
-def introduce(run, settings, dataset, graph, iteration, recipe=(), weights=None):
-    """Print the networks, what they run on and are shown, and where everything goes.
+def introduce(training, dataset, iteration, recipe=(), weights=None):
+    """Print the networks, the machine, the pictures, and where everything goes.
 
     Args:
-      run: RunFolder.
-      settings: Settings of the run.
+      training: Training.
       dataset: Dataset.
-      graph: tf.Graph that holds both networks.
-      iteration: how many iterations were made before.
+      iteration: number of iterations made before.
       recipe: lines on what RECIPE took.
-      weights: FirstWeights, what the run begins from.
+      weights: FirstWeights that the run begins with.
     """
-    print(f'\n{network_table(graph)}\n')
-    print(f'Runs on      {device_name()}')
+    run, settings = training.run, training.settings
+    print(f'\n{network_table(training.session.graph)}\n')
+    _print('Runs on', [device_name()])
     _print('Pictures', summary(dataset))
     if remedy := _remedy(run, settings, len(dataset.images)):
-        print(f'             so few are soon learnt by heart. What helps: {remedy}')
+        _print('', [f'so few are soon memorised. What helps: {remedy}'])
     if recipe:
         _print('Recipe', recipe)
     if weights:
         anew = f', but for {", ".join(weights.anew)}, which begin anew' if weights.anew else ''
-        lines = [f'the weights of {weights.source}{anew}']
+        _print('Starts from', [f'the weights of {weights.source}{anew}'])
         if weights.smoothed and not settings.smooth:
-            lines.append('it was trained with SMOOTH=True, this run is not')
-        _print('Starts from', lines)
-    print(f'Run          {run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else ''))
-    print(f'TensorBoard  {tensorboard_command(run.path.parent)}', flush=True)
+            _print('', ['it was trained with SMOOTH=True, this run is not'])
+    _print('Run', [f'{run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else '')])
+    _print('TensorBoard', [shell([sys.executable, '-m', 'tensorboard.main', '--logdir', str(run.path.parent)])])
 
 
 def _print(title, lines):
-    print(f'{title:<13}' + f'\n{"":<13}'.join(lines))
+    print(f'{title:<13}' + f'\n{"":<13}'.join(lines), flush=True)
 
 
 def summary(dataset):
-    """What was found, in lines for the user."""
-    def several(count, what):
-        return what if count == 1 else f'{what}s'
-    counts = [f'{len(dataset.images)} {several(len(dataset.images), "picture")}']
+    """The pictures that were found, in lines for the user."""
+    counts = [f'{len(dataset.images)} picture{_s(len(dataset.images))}']
     for count, what in ((len(dataset.skipped), 'skipped'),
-                        (dataset.duplicates, several(dataset.duplicates, 'exact duplicate')),
+                        (dataset.duplicates, f'exact duplicate{_s(dataset.duplicates)}'),
                         (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels')):
         counts += [f'{count} {what}'] if count else []
     lines = [', '.join(counts)]
     lines += [f'skipped {name}: {reason}' for name, reason in dataset.skipped[:SKIPPED_NAMED]]
     more = len(dataset.skipped) - SKIPPED_NAMED
     return [*lines, f'and {more} more'] if more > 0 else lines
+
+
+def _s(count):
+    return '' if count == 1 else 's'
 
 
 def _remedy(run, settings, count):
@@ -80,7 +78,7 @@ def network_table(graph):
     Returns:
       str of several lines.
     """
-    variables = graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    variables = graph.get_collection('trainable_variables')
     lines = []
     for title, prefix in (('Generator', 'g_'), ('Discriminator', 'd_')):
         counts = {}
@@ -100,13 +98,8 @@ def _output_shape(graph, scope):
     return ' × '.join(str(length) for length in last.outputs[0].shape.as_list()[1:])
 
 
-def tensorboard_command(folder):
-    """The command that shows a folder's runs in TensorBoard."""
-    return shell([sys.executable, '-m', 'tensorboard.main', '--logdir', str(folder)])
-
-
 def what_to_load(run, origin):
-    """What a complete run has saved, in lines for the user: the newest checkpoint, the best one, and their commands."""
+    """The checkpoints of a complete run, the newest and the best, with the commands that make roses with them."""
     words = ['LOAD=True', f'RUN={run.path}']
     not_the_best = ['CHECKPOINT=latest'] if origin.control.get('CHECKPOINT') == 'best' else []
     newest = checkpoint_iterations(run.saved_models)[-1]

@@ -3,17 +3,17 @@
 import numpy as np
 
 from gans_n_roses.networks.noise import fixed_batches
-from gans_n_roses.pictures.images import to_uint8
+from gans_n_roses.pictures.grids import to_uint8
 from gans_n_roses.quality.advice import COPIES_ALLOWED, Adviser
 from gans_n_roses.quality.metrics import SCORE, describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
-from gans_n_roses.quality.plateau import no_better
+from gans_n_roses.quality import plateau
 from gans_n_roses.runs.checkpoints import save_best
 from gans_n_roses.training.introduction import best_to_load
 
 
 class Measurements:
-    """What is measured every MEASURE_EVERY iterations, always on the same z.
+    """The measurements of a run, every CHECKPOINT_EVERY iterations, always on the same z.
 
     Args:
       training: Training.
@@ -29,21 +29,23 @@ class Measurements:
         self._real = None
 
     def watch(self, iteration, scalars):
-        """Say what the scalars of an iteration mean, if they have meant it for long."""
+        """Say what the scalars of an iteration mean, once a pattern has lasted."""
         self._advise(iteration, self._adviser.watch_training(scalars))
 
     def take(self, iteration, state):
         """Measure, show the nearest pictures, and keep the checkpoint if it is the best so far.
 
         Args:
-          iteration: how many iterations were made.
-          state: RunState; what was better last moves on.
+          iteration: number of iterations made.
+          state: RunState.
         Returns:
-          bool: whether nothing has got better for long.
+          (RunState, in which `better` may have moved on; whether nothing has got better for long).
         Raises:
           RunFailed: the best checkpoint cannot be saved.
         """
-        session, gan, pictures, settings, run, save_ops, *_ = self._training
+        session, gan, pictures, settings, run = (
+            self._training.session, self._training.gan, self._training.pictures, self._training.settings,
+            self._training.run)
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
             self._real = describe_real(pictures)
         grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))
@@ -51,17 +53,19 @@ class Measurements:
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
-        # What is measured at the end alone does not count: a run that goes on is as if it had never ended.
-        lasts = iteration % settings.measure_every == 0 and no_better(
-            state.better, iteration, settings.measure_every, measures[SCORE], measures['Quality/Standard_Error'])
+        lasts = False
+        # A last iteration that is no multiple is measured, but not remembered: the run may go on as if it had not ended.
+        if iteration % settings.checkpoint_every == 0:
+            better, lasts = plateau.watch(state.better, iteration, settings.checkpoint_every, measures[SCORE],
+                                          measures['Quality/Standard_Error'])
+            state = state._replace(better=better)
         if measures[SCORE] < self._best and measures['Quality/Copies'] <= COPIES_ALLOWED:
-            save_best(session, save_ops, run.saved_models, iteration, state, measures[SCORE])
+            save_best(session, self._training.save_ops, run.saved_models, iteration, state, measures[SCORE])
             self._best = measures[SCORE]
         best = best_to_load(run, settings.origin)
         self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, best))
-        self._advise(iteration, self._adviser.watch_plateau(lasts, int(state.better[0]), measures, expected,
-                                                            best))
-        return lasts
+        self._advise(iteration, self._adviser.watch_plateau(lasts, state.better.iteration, measures, expected, best))
+        return state, lasts
 
     def _advise(self, iteration, sentences):
         for sentence in sentences:

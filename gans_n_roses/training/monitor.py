@@ -1,4 +1,4 @@
-"""What the user sees of a run: the progress bar, TensorBoard, sample grids."""
+"""Everything that the user sees of a run: the progress bar, TensorBoard, sample grids, the film of them."""
 
 import io
 import re
@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.pictures.folder import spread_rows
-from gans_n_roses.pictures.images import merge, png, save_gif, save_image, to_uint8
+from gans_n_roses.pictures.grids import merge, png, save_gif, save_image, to_uint8
 from gans_n_roses.quality.advice import REAL_RUN
 from gans_n_roses.training.events import Events
 
 GIF_FRAMES = 100
-NEAREST = 'nearest'  # subfolder of Generated_Images
 GIF_MILLISECONDS = 100
+NEAREST = 'nearest'  # subfolder of Generated_Images
 SECONDS_BETWEEN_LINES = 30  # where the output is no terminal
 REAL_SHOWN = 48  # pictures on the sheet of real ones
 
@@ -29,17 +29,16 @@ class Monitor:
     Args:
       run: RunFolder.
       start: iterations made before; TensorBoard drops what an interrupted run recorded after them.
-      total: iterations to make altogether.
-      workers: how many there are; of several, it also shows how many pictures a second they see together.
-      batch_size: pictures of one worker in an iteration.
+      settings: Settings; reads n_iterations and batch_size.
+      workers: number of workers; of several, the pictures a second that they see together are shown too.
     """
 
-    def __init__(self, run, start, total, workers=1, batch_size=0):
+    def __init__(self, run, start, settings, workers=1):
         self._run = run
         self._faults = set()
-        self._total = total
-        self._pictures = workers * batch_size if workers > 1 else 0
-        self._bar = tqdm(total=total, initial=start, unit='it', disable=None, dynamic_ncols=True)
+        self._total = settings.n_iterations
+        self._pictures = workers * settings.batch_size if workers > 1 else 0
+        self._bar = tqdm(total=self._total, initial=start, unit='it', disable=None, dynamic_ncols=True)
         self._line_before = None  # (time, iteration) of the last line
         self._events = Events(run.tensorboard, start)
         self._real = Events(run.tensorboard / REAL_RUN, start)
@@ -52,8 +51,23 @@ class Monitor:
 
     def __exit__(self, *_):
         self._bar.close()
-        for events in (self._events, self._real):
-            self._attempt('TensorBoard events', events.close)
+        self._record(self._events.close)
+        self._record(self._real.close)
+
+    def begin(self, graph, settings, pictures):
+        """Record what a new run begins with.
+
+        Args:
+          graph: tf.Graph.
+          settings: Settings, recorded as hparams, by which TensorBoard compares runs.
+          pictures: uint8 [n, size, size, 3], of which a sheet is saved, evenly taken from all.
+        """
+        # hparams_pb gives TensorBoard's own Summary class: the bytes are the same, the Python types are not.
+        summary = hparams_pb(settings.of_training(), trial_id=self._run.path.name).SerializeToString()
+        self._record(lambda: self._events.event(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString()))
+        self._record(lambda: self._events.event(summary=tf.Summary.FromString(summary)))
+        sheet = merge(pictures[spread_rows(len(pictures), REAL_SHOWN)])
+        self._attempt('pictures', lambda: save_image(self._run.generated_images / 'real_images.png', sheet))
 
     def say(self, text):
         """Print a line without breaking the progress bar."""
@@ -82,42 +96,36 @@ class Monitor:
     def _speed(self, rate):
         return f', {rate * self._pictures:.3g} pictures/s' if rate and self._pictures else ''
 
-    def graph(self, graph, hyperparameters):
-        """Record the graph, and the settings as hparams, by which TensorBoard compares runs."""
-        # hparams_pb gives TensorBoard's own Summary class: the bytes are the same, the Python types are not.
-        summary = hparams_pb(hyperparameters, trial_id=self._run.path.name).SerializeToString()
-        self._record(lambda: self._events.event(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString()))
-        self._record(lambda: self._events.event(summary=tf.Summary.FromString(summary)))
-
     def scalars(self, iteration, values):
         """Record name → float."""
         self._record(lambda: self._events.scalars(iteration, values))
 
     def expected(self, iteration, values):
-        """Record what pictures as good as real ones would have, as a second curve in the charts of `scalars`."""
+        """Record the values of pictures as good as real ones, as a second curve in the charts of `scalars`."""
         self._record(lambda: self._real.scalars(iteration, values))
 
     def grid(self, iteration, images):
         """Save a sample grid and show it in TensorBoard.
 
         Args:
-          iteration: how many iterations the generator was trained for.
+          iteration: number of iterations that the generator was trained for.
           images: float32 [n, size, size, 3] in [-1, 1].
         """
         picture = merge(to_uint8(images))
-        content = png(picture)
-        path = grid_path(self._run, iteration)
-        self._attempt('pictures', lambda: write_file(path, content))
-        self._record(lambda: self._events.image(iteration, 'Generated_Images', picture.shape, content))
+        self._picture(iteration, 'Generated_Images', self._run.generated_images, picture)
 
     def nearest(self, iteration, picture):
         """Save a sheet of generated pictures over the real ones nearest to them, uint8 [height, width, 3]."""
+        self._picture(iteration, 'Nearest_Pictures', self._run.generated_images / NEAREST, picture)
+
+    def _picture(self, iteration, tag, folder, picture):
+        content = png(picture)
+
         def write():
-            folder = self._run.generated_images / NEAREST
             folder.mkdir(exist_ok=True)
-            save_image(folder / f'{iteration:07d}.png', picture)
+            write_file(folder / f'{iteration:07d}.png', content)  # so that the names sort
         self._attempt('pictures', write)
-        self._record(lambda: self._events.image(iteration, 'Nearest_Pictures', picture.shape, png(picture)))
+        self._record(lambda: self._events.image(iteration, tag, picture.shape, content))
 
     def advise(self, iteration, sentence):
         """Say what a lasting pattern means, here and in TensorBoard's text tab."""
@@ -128,15 +136,13 @@ class Monitor:
         """Record a sentence for TensorBoard's text tab."""
         self._record(lambda: self._events.text(iteration, 'Advice', sentence))
 
-    def real_images(self, pictures):
-        """Save a sheet of what the network is shown, evenly taken from the data set, uint8 [n, size, size, 3]."""
-        rows = spread_rows(len(pictures), REAL_SHOWN)
-        self._attempt('pictures', lambda: save_image(self._run.generated_images / 'real_images.png',
-                                                     merge(pictures[rows])))
-
     def animation(self):
-        """Save training.gif."""
-        self._attempt('pictures', lambda: save_animation(self._run))
+        """Save training.gif, a film of the grids so far."""
+        paths = _numbered(self._run.generated_images)
+        if paths:  # none could be written
+            chosen = [paths[row] for row in spread_rows(len(paths), GIF_FRAMES)]
+            self._attempt('pictures', lambda: save_gif(self._run.generated_images / 'training.gif',
+                                                       map(_read_grid, chosen), GIF_MILLISECONDS))
 
     def _record(self, write):
         self._attempt('TensorBoard events', write)
@@ -150,28 +156,17 @@ class Monitor:
                 self.say(f'{self._run.path}: {what} cannot be written ({problem}); training goes on without them.')
 
 
-def animation_path(run):
-    """Where the film of a complete run is kept."""
-    return run.generated_images / 'training.gif'
+def delete_grids(run, newest):
+    """Delete the sample grids and the sheets of nearest pictures of iterations after `newest`. Raises OSError."""
+    for folder in (run.generated_images, run.generated_images / NEAREST):
+        for path in _numbered(folder):
+            if int(path.stem) > newest:
+                path.unlink()
 
 
-def lacks_animation(run):
-    """Whether a complete run has no film of all its grids: it was killed while that was made."""
-    film, grids = animation_path(run), grid_paths(run)
-    return bool(grids) and (not film.exists() or film.stat().st_mtime < grids[-1].stat().st_mtime)
-
-
-def save_animation(run):
-    """Save training.gif: the grids so far, the last one included.
-
-    Raises:
-      OSError: it cannot be written, or a grid cannot be read.
-    """
-    paths = grid_paths(run)
-    if not paths:  # none could be written
-        return
-    chosen = [paths[row] for row in spread_rows(len(paths), GIF_FRAMES)]
-    save_gif(animation_path(run), map(_read_grid, chosen), GIF_MILLISECONDS)
+def _numbered(folder):
+    """The pictures in a folder that are named by their iteration, in order."""
+    return sorted(path for path in folder.glob('*.png') if re.fullmatch(r'\d{7,}', path.stem))
 
 
 def _read_grid(path):
@@ -179,22 +174,3 @@ def _read_grid(path):
         return np.asarray(Image.open(io.BytesIO(read_file(path))))
     except (SyntaxError, ValueError) as problem:  # Pillow's, where a picture is torn
         raise OSError(None, f'{problem}', str(path)) from None
-
-
-def grid_path(run, iteration):
-    """Where the sample grid of an iteration is kept; the names sort."""
-    return run.generated_images / f'{iteration:07d}.png'
-
-
-def grid_paths(run):
-    """The sample grids of a run, in order."""
-    return _numbered(run.generated_images)
-
-
-def nearest_paths(run):
-    """The sheets of nearest pictures of a run, in order."""
-    return _numbered(run.generated_images / NEAREST)
-
-
-def _numbered(folder):
-    return sorted(path for path in folder.glob('*.png') if re.fullmatch(r'\d{7,}', path.stem))

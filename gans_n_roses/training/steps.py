@@ -8,16 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.machine.cluster import ALONE, Cluster
-from gans_n_roses.machine.collectives import run_together
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.pictures.cache import CachedPictures
 from gans_n_roses.pictures.folder import next_batch
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
-from gans_n_roses.runs.state import NOT_YET, RunState
+from gans_n_roses.runs.state import RunState
 from gans_n_roses.settings import Settings
+from gans_n_roses.workers.team import ALONE, Alone
 
 
 class Training(NamedTuple):
@@ -27,9 +26,9 @@ class Training(NamedTuple):
     gan: GanGraph
     pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], the real ones
     settings: Settings
+    team: Alone = ALONE
     run: RunFolder | None = None  # `steps` needs neither this nor the next one: they are the loop's, which saves
     save_ops: SaveOps | None = None
-    cluster: Cluster = ALONE
 
 
 def begin(settings):
@@ -41,27 +40,27 @@ def begin(settings):
       RunState.
     """
     rng = np.random.RandomState(settings.seed)
-    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim), np.array(NOT_YET, np.float64))
+    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
 
 
 def steps(training, state, start=0):
     """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
 
-    Of several workers each draws for all of them and takes its share, so that their generators stay the same.
+    Of several workers each draws for all of them and takes its rows, so that their random generators stay the same.
 
     Args:
       training: Training; its session's variables are initialized, or restored.
-      state: RunState; its generator moves on.
-      start: how many iterations were made before.
+      state: RunState; its random generator moves on.
+      start: number of iterations made before.
     Yields:
       (iteration from start + 1 to N_ITERATIONS, dict of the scalars of that iteration).
     """
-    session, gan, pictures, settings, *_, cluster = training
-    length, share = cluster.count * settings.batch_size, cluster.share(settings.batch_size)
+    gan, settings, team = training.gan, training.settings, training.team
+    drawn, rows = team.count * settings.batch_size, team.rows(settings.batch_size)
     for iteration in range(start + 1, settings.n_iterations + 1):
-        images = next_batch(pictures, length, state.rng, settings.mirror)[share]
-        z = draw_z(state.rng, length, settings.z_dim)[share]
-        _, scalars = run_together(cluster, session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        images = next_batch(training.pictures, drawn, state.rng, settings.mirror)[rows]
+        z = draw_z(state.rng, drawn, settings.z_dim)[rows]
+        _, scalars = team.run(training.session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
         yield iteration, scalars
 
 

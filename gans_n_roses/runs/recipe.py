@@ -1,16 +1,14 @@
-"""Which settings help: the one rule, for RECIPE = 'auto' and for whoever is told what helps."""
-
-import dataclasses
+"""The settings that help: the one rule, for RECIPE = 'auto' and for whoever is told what helps."""
 
 from gans_n_roses.runs.shipped import SHIPPED
 
-FEW_PICTURES = 1000  # so few are soon learnt by heart: a run on fewer is told what helps at its start
+FEW_PICTURES = 1000  # so few are soon memorised: a run on fewer is told what helps at its start
 # One for all: measured with 67 to 5,000 pictures, of roses, ships, horses and faces (docs/few_pictures.md).
-RECIPE = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}
+REMEDIES = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}
 REASONS = {
     'MIRROR': 'MIRROR makes two pictures of each',
     'EMA_DECAY': 'EMA_DECAY steadies the roses',
-    'AUGMENT': 'AUGMENT moves what the discriminator sees, so that it learns less by heart',
+    'AUGMENT': 'AUGMENT moves what the discriminator sees, so that it memorises less',
     'R1_GAMMA': 'R1_GAMMA keeps the discriminator calm',
     'SMOOTH': 'SMOOTH ends the finest checkerboard',
     'START_FROM': 'START_FROM, since a model of roses learns yours sooner',
@@ -18,7 +16,7 @@ REASONS = {
 
 
 def missing_remedies(settings, begun):
-    """Which settings would keep the networks from learning the pictures by heart, and are off.
+    """Settings that keep the networks from memorising the pictures, and are off.
 
     Args:
       settings: Settings; reads mirror, augment, r1_gamma and ema_decay.
@@ -26,15 +24,12 @@ def missing_remedies(settings, begun):
     Returns:
       dict, name of the setting → value to give it; empty where nothing is missing.
     """
-    return {name: value for name, value in RECIPE.items()
+    return {name: value for name, value in REMEDIES.items()
             if not getattr(settings, name.lower()) and not (begun and name == 'EMA_DECAY')}
 
 
 def take_recipe(settings, shipped_size):
-    """Switch on what helps.
-
-    All of it is off as shipped: what is on was switched on by hand, and stays as it is; so does what the command line
-    gives, be it off.
+    """Switch on what helps. What the user set, even to off on the command line, stays as it is.
 
     Args:
       settings: Settings of a run that begins; its RECIPE is 'auto'.
@@ -43,7 +38,7 @@ def take_recipe(settings, shipped_size):
       (Settings with what was taken, list of lines for the user: what was taken, and why).
     """
     wanted = missing_remedies(settings, begun=False)
-    if not settings.smooth:  # no remedy against learning by heart
+    if not settings.smooth:
         wanted['SMOOTH'] = True
     if shipped_size in (settings.image_size, 2 * settings.image_size) and not settings.start_from:  # where measured
         wanted['START_FROM'] = SHIPPED
@@ -54,4 +49,4 @@ def take_recipe(settings, shipped_size):
     lines = [f'{what}{" beside your " * bool(by_hand)}{" ".join(by_hand)}']
     if taken:
         lines.append('; '.join(REASONS[name] for name in taken))
-    return dataclasses.replace(settings, **{name.lower(): value for name, value in taken.items()}), lines
+    return settings.changed(taken), lines

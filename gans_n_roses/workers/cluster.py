@@ -1,4 +1,4 @@
-"""Which worker of which cluster this process is: TensorFlow's own convention, the environment variable TF_CONFIG."""
+"""The cluster that this process belongs to, by TensorFlow's own convention: the environment variable TF_CONFIG."""
 
 import json
 import os
@@ -25,8 +25,13 @@ class Cluster(NamedTuple):
 
     @property
     def count(self):
-        """How many workers there are."""
+        """The number of workers."""
         return len(self.addresses)
+
+    @property
+    def alone(self):
+        """Whether this worker is the only one."""
+        return self.count == 1
 
     @property
     def leads(self):
@@ -35,16 +40,37 @@ class Cluster(NamedTuple):
 
     @property
     def each(self):
-        """What a sentence adds to a number that each worker has; '' where there is one."""
-        return f' for each of {self.count} workers' if self.count > 1 else ''
-
-    def share(self, length):
-        """Which rows are this worker's where each has `length`: a slice."""
-        return slice(self.index * length, (self.index + 1) * length)
+        """Words that a sentence adds to a number that each worker has; '' where there is one."""
+        return '' if self.alone else f' for each of {self.count} workers'
 
     def name(self, index):
-        """What a worker is called where a sentence begins."""
+        """A worker's name where a sentence begins."""
         return f'Worker {index} ({self.addresses[index]})'
+
+    def mend(self, pictures):
+        """Advice, within a sentence, for a folder of so many pictures, fewer than an iteration takes."""
+        if pictures < self.count:
+            return f'add pictures, or start at most {pictures} workers'
+        return f'set BATCH_SIZE to at most {pictures // self.count}, or add pictures'
+
+    def require_alone(self, found):
+        """Refuse what several workers cannot do; `found` begins the sentence. Raises BadInput."""
+        if not self.alone:
+            raise BadInput(f'{found}, but roses are made by one process, and {VARIABLE} names {self.count} workers: '
+                           'start one without it.')
+
+    def remarks(self, batch_size):
+        """Lines on what several workers change for the user; none for one."""
+        return [] if self.alone else [f'{self.count} workers, each with a batch of {batch_size}: an iteration takes '
+                                      f'{self.count * batch_size} pictures']
+
+    def change_remarks(self, options, batch_size):
+        """A sentence, in a list, if options.json says that another number of workers trained the run last."""
+        before = options['history'][-1].get('workers', 1) if options['history'] else 1
+        if before == self.count:
+            return []
+        return [f'The run was last trained by {shown(before)} {"worker" if before == 1 else "workers"}, now by '
+                f'{self.count}: from here on an iteration takes {self.count} × {batch_size} pictures.']
 
 
 ALONE = Cluster()

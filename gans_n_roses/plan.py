@@ -1,0 +1,195 @@
+"""The plan: what main.py was asked to do, decided and checked once, before TensorFlow starts, which takes seconds."""
+
+import os
+import secrets
+import shutil
+from itertools import islice
+from typing import NamedTuple
+
+from gans_n_roses.errors import BadInput
+from gans_n_roses.pictures.folder import find_files, require_folder
+from gans_n_roses.runs.folders import RunFolder, find_run
+from gans_n_roses.runs.options import read_options, version_remarks
+from gans_n_roses.runs.recipe import take_recipe
+from gans_n_roses.runs.resuming import merge_settings
+from gans_n_roses.runs.shipped import FILE, SHIPPED, ShippedModel, read_shipped
+from gans_n_roses.settings import RULES, Settings, names_in
+from gans_n_roses.workers.cluster import ALONE, Cluster
+
+# float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
+# more in a sample grid 0.75 MB.
+VALUES_TRAINED = 280
+VALUES_SAMPLED = 45
+COPIES_OF_WEIGHTS = 3  # the weight itself and Adam's two moments
+FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above
+
+
+class Plan(NamedTuple):
+    """Everything that is decided before TensorFlow starts."""
+
+    settings: Settings  # as they will be used; PRECISION may be 'auto' still, which is measured
+    asked: Settings  # as they were given: several workers compare them
+    cluster: Cluster = ALONE
+    run: RunFolder | None = None  # the run to resume or to make roses with; a new run gets its folder when it begins
+    options: dict | None = None  # that run's options.json; a run of the article's own code has none
+    start: RunFolder | None = None  # the run that START_FROM means
+    shipped: ShippedModel | None = None  # read where RUN, START_FROM or RECIPE needs it
+    recipe: tuple = ()  # lines on what RECIPE took
+    remarks: tuple = ()  # sentences on what the user may not expect
+
+
+def make_plan(settings, cluster=ALONE):
+    """Decide what to do, and refuse what cannot be done.
+
+    Args:
+      settings: Settings, as mission_control.py and the command line give them.
+      cluster: Cluster that this worker belongs to.
+    Returns:
+      Plan.
+    Raises:
+      BadInput: training or sampling could not begin.
+    """
+    remarks = [*_unread(settings), *_named_by_folder(settings)]
+    if settings.load:
+        cluster.require_alone(f'LOAD is True {settings.origin.place("LOAD")}')
+        plan = _plan_roses(settings)
+    elif settings.resume:
+        plan = _plan_resumed(settings, cluster)
+    else:
+        plan = _plan_new(settings, cluster)
+    if not settings.load and (cluster.leads or not settings.resume):  # a follower learns a resumed run's from the first
+        _check_pictures(plan.settings, cluster)
+        _check_memory(plan.settings, _needed_to_train(plan.settings))
+    return plan._replace(cluster=cluster, remarks=(*remarks, *plan.remarks, *cluster.remarks(plan.settings.batch_size)))
+
+
+def _plan_roses(settings):
+    run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+    options = read_options(run) if run.options.exists() else None
+    kinds = names_in(settings.sample_as)
+    if 'interpolation' in kinds:
+        _check_interpolation(settings)
+    if 'images' in kinds:
+        _check_disk(settings, run)
+    seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
+    return Plan(settings.changed({'SEED': seed}), settings, run=run, options=options,
+                shipped=read_shipped() if settings.run == SHIPPED else None,
+                remarks=version_remarks(options) if options else ())
+
+
+def _plan_resumed(settings, cluster):
+    if settings.run == SHIPPED:
+        raise BadInput(f"RUN is '{SHIPPED}' {settings.origin.place('RUN')}, but RESUME goes on with a run of your own: "
+                       f'START_FROM={SHIPPED} without RESUME begins one from the shipped model.')
+    if not cluster.leads:  # the run is the first worker's, and need not be on this machine
+        return Plan(settings, settings)
+    run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+    options = read_options(run)
+    merged, remarks = merge_settings(settings, options, run.options)
+    return Plan(merged, settings, run=run, options=options, remarks=(
+        *version_remarks(options), *cluster.change_remarks(options, merged.batch_size), *remarks))
+
+
+def _plan_new(settings, cluster):
+    asked, recipe, shipped, start = settings, (), None, None
+    if not cluster.leads:  # the first worker decides
+        return Plan(settings, asked)
+    if settings.seed is None:
+        settings = settings.changed({'SEED': secrets.randbelow(2**32)})
+    if settings.start_from == SHIPPED or (settings.recipe == 'auto' and FILE.exists()):
+        shipped = read_shipped(setting='START_FROM')
+    if settings.recipe == 'auto':
+        settings, recipe = take_recipe(settings, shipped.image_size if shipped else None)
+    if settings.start_from not in ('', SHIPPED):
+        start = find_run(settings.results_path, settings.dataset_chosen, settings.start_from, 'START_FROM')
+        settings = settings.changed({'START_FROM': os.path.abspath(start.path)})
+    return Plan(settings, asked, start=start, shipped=shipped, recipe=recipe)
+
+
+def _unread(settings):
+    """Settings that are set though nothing reads them here: refused on the command line, else told."""
+    remarks = []
+    for name, (needed, read) in _readers(settings).items():
+        value = getattr(settings, name.lower())
+        if value == RULES[name].unset or read:
+            continue
+        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing {needed}'
+        if name in settings.origin.given:
+            mend = 'add that, or ' if needed.startswith('without') else ''
+            raise BadInput(f'{sentence}: {mend}leave {name} out.')
+        if name not in ('RECIPE', 'START_FROM'):  # what a new run takes may stay in the file
+            remarks.append(f'{sentence}.')
+    return remarks
+
+
+def _readers(settings):
+    """Settings that not every kind of run reads: name → (what they need, for the user; whether this run reads them)."""
+    load, resume = settings.load, settings.resume
+    begins = f'with {"LOAD" if load else "RESUME"}=True, only where a run begins', not (load or resume)
+    opened = settings.run if load else '' if resume else settings.start_from  # the model whose checkpoint is chosen
+    checkpoint = 'without LOAD=True or START_FROM', opened not in ('', SHIPPED)
+    if opened == SHIPPED:
+        checkpoint = 'with the shipped model, which has no other', False
+    return {'RUN': ('without LOAD=True or RESUME=True', load or resume), 'CHECKPOINT': checkpoint,
+            'SAMPLE_AS': ('without LOAD=True', load), 'START_FROM': begins, 'RECIPE': begins}
+
+
+def _named_by_folder(settings):
+    origin, name = settings.origin, settings.dataset_chosen
+    follows = 'DATASET_PATH' in origin.given and 'DATASET_CHOSEN' not in origin.given
+    if not follows or name == origin.control['DATASET_CHOSEN']:
+        return []
+    return [f'Runs are kept under {name!r}, the name of the folder of pictures: DATASET_CHOSEN=… gives another.']
+
+
+def _check_pictures(settings, cluster):
+    place = settings.origin.place('DATASET_PATH')
+    require_folder(settings.dataset_path, place)
+    needed = settings.batch_size * cluster.count
+    count = len(list(islice(find_files(settings.dataset_path), needed)))  # of a million files, no more than that
+    if 0 < count < needed:
+        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
+                       f'DATASET_PATH {settings.dataset_path!r} holds {count} files: {cluster.mend(count)}.')
+
+
+def _check_interpolation(settings):
+    if not 2 <= settings.n_samples <= settings.n_frames:
+        raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}, but an interpolation '
+                       f'walks between at least 2 roses and at most N_FRAMES = {settings.n_frames}: change one of the '
+                       'two.')
+    _check_memory(settings, {'N_FRAMES': settings.n_frames * (2 * settings.image_size**2 + 24 * settings.z_dim)})
+
+
+def _needed_to_train(settings):
+    """The memory that training takes, in bytes, by the setting that it comes from."""
+    pixels, z_dim = settings.image_size**2, settings.z_dim
+    return {'BATCH_SIZE': 4 * settings.batch_size * (VALUES_TRAINED * pixels + z_dim),
+            'N_SAMPLES': 4 * settings.n_samples * (VALUES_SAMPLED * pixels + z_dim),
+            'Z_DIM': 4 * z_dim * COPIES_OF_WEIGHTS * FIRST_FEATURES}
+
+
+def _check_memory(settings, needs):
+    """Refuse what needs more than the machine's memory, and name the setting that needs most."""
+    try:
+        memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
+        return
+    if sum(needs.values()) > memory:
+        name = max(needs, key=needs.get)
+        raise BadInput(f'{name} is {getattr(settings, name.lower())} {settings.origin.place(name)}, which needs some '
+                       f'{needs[name] / 2**30:.0f} GB of memory, but this machine has {memory / 2**30:.0f} GB: '
+                       f'lower {name}.')
+
+
+def _check_disk(settings, run):
+    """Refuse more files of roses than the disk has room for.
+
+    A PNG takes one to two bytes for each pixel, and each file at least a block of the disk.
+    """
+    needed = settings.n_samples * max(settings.image_size**2, 4096)
+    place = next(folder for folder in (run.path, *run.path.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}: files of so many '
+                       f'roses take some {needed / 2**30:.0f} GB, but {free / 2**30:.0f} GB are free in {place}: '
+                       'lower N_SAMPLES.')

@@ -1,0 +1,1 @@
+"""Several workers that train one run together. Whoever trains on one machine never needs to open this folder."""
