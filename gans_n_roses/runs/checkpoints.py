@@ -17,7 +17,7 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.machine.files import put_in_place, working_in, write_file
 from gans_n_roses.runs.folders import checkpoint_iterations, checkpoint_names
-from gans_n_roses.runs.state import BETTER, GRID_Z, RNG, SCORE, RunState, pack, read_score, read_state
+from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_score, read_state
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
@@ -43,10 +43,7 @@ class SaveOps(NamedTuple):
     """Ops that write a checkpoint; built before the graph is finalized."""
 
     prefix: tf.Tensor
-    rng: tf.Tensor
-    grid_z: tf.Tensor
-    better: tf.Tensor
-    score: tf.Tensor
+    state: dict  # name of a value of the run's state → placeholder
     save: tf.Operation
     finite: tf.Tensor  # False where a variable holds a value that is not finite
 
@@ -56,16 +53,13 @@ def build_save():
     variables = tf.global_variables()
     with tf.name_scope('save'), tf.device('/cpu:0'):
         prefix = tf.placeholder(tf.string, [])
-        rng = tf.placeholder(tf.string, [])
-        grid_z = tf.placeholder(tf.float32, [None, None])
-        better = tf.placeholder(tf.float64, [3])
-        score = tf.placeholder(tf.float32, [])
-        names = [variable.op.name for variable in variables] + [RNG, GRID_Z, BETTER, SCORE]
-        save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[''] * len(names),
-                                 tensors=[*variables, rng, grid_z, better, score])
+        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items()}
+        saved = {**{variable.op.name: variable for variable in variables}, **state}
+        save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(saved), shape_and_slices=[''] * len(saved),
+                                 tensors=list(saved.values()))
         sums = [tf.reduce_sum(variable) for variable in variables if variable.dtype.base_dtype == tf.float32]
         finite = tf.reduce_all(tf.is_finite(tf.stack(sums)))
-    return SaveOps(prefix, rng, grid_z, better, score, save, finite)
+    return SaveOps(prefix, state, save, finite)
 
 
 def save_checkpoint(session, ops, folder, iteration, state, kept):
@@ -83,50 +77,43 @@ def save_checkpoint(session, ops, folder, iteration, state, kept):
     Raises:
       RunFailed: disk full, or folder not writable, or weights not finite. Older checkpoints are as they were.
     """
-    with _told(folder, iteration):
-        _write(session, ops, folder, f'train-{iteration}', state, np.inf)
-        names = [f'train-{each}' for each in checkpoint_iterations(folder)]
-        for name in names[:-kept]:
-            _delete(folder, name)
-        for data in (*folder.glob(f'train-*{DATA}'), *folder.glob(f'best-*{DATA}')):
-            # A process that was killed between deleting the index and the data has left the data.
-            if not (folder / data.name.replace(DATA, INDEX)).exists():
-                data.unlink()
-        # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this file.
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]
-        write_file(folder / 'checkpoint', '\n'.join(lines).encode())
+    _save(session, ops, folder, 'train', iteration, pack_state(state), kept)
 
 
 def save_best(session, ops, folder, iteration, state, score):
     """Write best-<iteration>, then delete the best before it. Args and raises: as `save_checkpoint`; score: float."""
-    with _told(folder, iteration):
-        _write(session, ops, folder, f'best-{iteration}', state, score)
-        for other in checkpoint_iterations(folder, 'best'):
-            if other != iteration:
-                _delete(folder, f'best-{other}')
+    _save(session, ops, folder, 'best', iteration, pack_state(state, score), kept=1)
 
 
-@contextlib.contextmanager
-def _told(folder, iteration):
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as problem:
-        raise RunFailed(f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
-
-
-def _write(session, ops, folder, name, state, score):
+def _save(session, ops, folder, kind, iteration, values, kept):
+    name, aside = f'{kind}-{iteration}', folder / '.partial'
     if not session.run(ops.finite):
-        raise RunFailed(f'A weight is not finite at iteration {name.partition("-")[2]}: it is not saved.')
-    aside = folder / '.partial'
+        raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved.')
     try:
         aside.mkdir(exist_ok=True)
-        session.run(ops.save, {ops.prefix: os.fsencode(aside / name), ops.rng: pack(state.rng),
-                               ops.grid_z: state.grid_z, ops.better: state.better, ops.score: score})
+        feeds = {placeholder: values[each] for each, placeholder in ops.state.items()}
+        session.run(ops.save, {ops.prefix: os.fsencode(aside / name), **feeds})
         for suffix in (DATA, INDEX):
             put_in_place(aside / (name + suffix), folder / (name + suffix))
+        _delete_older(folder, kind, kept)
+    except (OSError, tf.errors.OpError) as problem:
+        raise RunFailed(f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _delete_older(folder, kind, kept):
+    names = checkpoint_names(folder, [kind])
+    for name in names[:-kept]:
+        _delete(folder, name)
+    for data in folder.glob(f'{kind}-*{DATA}'):
+        # A process that was killed between deleting the index and the data has left the data.
+        if not (folder / data.name.replace(DATA, INDEX)).exists():
+            data.unlink()
+    if kind == 'train':  # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]
+        write_file(folder / 'checkpoint', '\n'.join(lines).encode())
 
 
 def _delete(folder, name):

@@ -1,13 +1,13 @@
 """The state of a run beside its networks: the random draws, the z of its grids, the best measurement so far."""
 
 import json
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 # Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
 RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
+TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32}
 MT19937_KEYS = 624
 
 
@@ -30,11 +30,16 @@ class RunState(NamedTuple):
     better: Better = NOT_YET
 
 
+def pack_state(state, score=np.inf):
+    """A run's state as values for a checkpoint: dict of name → array or bytes, of the types in TYPES."""
+    return {RNG: pack(state.rng), GRID_Z: state.grid_z, BETTER: state.better, SCORE: score}
+
+
 def read_state(values):
-    """RunState from the values of a checkpoint whose names begin with "run_state/".
+    """RunState from the values of a checkpoint.
 
     Args:
-      values: dict of name → array.
+      values: dict of name → array, of the names in TYPES.
     Returns:
       RunState; None where there is none, as in a checkpoint of the article's own code.
     Raises:
@@ -45,11 +50,9 @@ def read_state(values):
     rng, z, better = values[RNG], values[GRID_Z], values.get(BETTER, np.array(NOT_YET, np.float64))
     if not (z.dtype == np.float32 and z.ndim == 2 and np.all(np.abs(z) <= 1)):
         raise ValueError(f'{GRID_Z} is not made of z')
-    if not (better.dtype == np.float64 and better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf
-            and 0 <= better[2] < np.inf):
+    if not (better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf and 0 <= better[2] < np.inf):
         raise ValueError(f'{BETTER} is no measurement')
-    iteration, distance, error = better.tolist()
-    return RunState(unpack(rng.item() if rng.size == 1 else None), z, Better(int(iteration), distance, error))
+    return RunState(unpack(rng.tolist()), z, Better(int(better[0]), *better[1:].tolist()))
 
 
 def read_score(values):
@@ -61,23 +64,21 @@ def read_score(values):
 
 
 def pack(rng):
-    """A random generator's state as bytes of JSON, for a checkpoint."""
+    """A random generator's state as bytes of JSON."""
     kind, keys, *position = rng.get_state()
     return json.dumps([kind, keys.tolist(), *position]).encode()
 
 
 def unpack(packed):
     """A random generator of the state that `pack` wrote, bytes or str. Raises as `read_state`."""
+    rng = np.random.RandomState()
     try:
         kind, keys, position, has_gauss, gauss = json.loads(packed)
-        whole = [*keys, position, has_gauss]
+        keys = np.array(keys, np.int64)
         # Checked here, since NumPy does not: a position beyond the keys makes it read foreign memory.
-        if not (kind == 'MT19937' and len(keys) == MT19937_KEYS and all(type(number) is int for number in whole)
-                and all(0 <= key < 2**32 for key in keys) and 0 <= position <= MT19937_KEYS and has_gauss in (0, 1)
-                and type(gauss) is float and math.isfinite(gauss)):
+        if not (0 <= position <= MT19937_KEYS and keys.min() >= 0 and keys.max() < 2**32):
             raise ValueError
-    except (ValueError, TypeError, RecursionError):
+        rng.set_state((kind, keys, position, has_gauss, gauss))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise ValueError(f'{RNG} is no state of a random generator') from None
-    rng = np.random.RandomState()
-    rng.set_state((kind, np.array(keys, np.uint32), position, has_gauss, gauss))
     return rng
