@@ -5,8 +5,7 @@ import errno
 import itertools
 import os
 import stat
-
-import filelock
+import sys
 
 
 def read_file(path):
@@ -31,18 +30,21 @@ def write_file(path, content):
     Raises:
       OSError: the disk is full, or the folder cannot be written; it names the file. The old file is as it was.
     """
-    aside = _aside(path)
-    try:
-        aside.write_bytes(content)
-        put_in_place(aside, path)
-    except OSError as problem:
-        with contextlib.suppress(OSError):  # the write's own fault is the one to tell
-            aside.unlink(missing_ok=True)
-        raise OSError(problem.errno, problem.strerror, str(path)) from None
+    aside = path.with_name(f'.{path.name}.partial')
+    with _naming(path):
+        try:
+            aside.unlink(missing_ok=True)  # left by a process that was killed, or a link that leads elsewhere
+            with open(aside, 'xb') as file:
+                file.write(content)
+            put_in_place(aside, path)
+        except OSError:
+            with contextlib.suppress(OSError):  # the error of the write is the one to tell
+                aside.unlink(missing_ok=True)
+            raise
 
 
 def put_in_place(aside, path):
-    """Rename a file that was written aside, once the disk has all of it: the one way by which files here become seen.
+    """Rename a file that was written aside, once all of it is on the disk. Files here become visible only this way.
 
     Args:
       aside: Path of the file, on the same disk.
@@ -57,56 +59,59 @@ def put_in_place(aside, path):
 
 @contextlib.contextmanager
 def claim_file(path):
-    """Claim a name for a file that `write_file` writes in the block: no other process gets the same.
+    """Claim a name for a file that is written within the block: no other process gets the same name.
 
-    The file aside is the claim, so that nothing is seen under the name before the file is whole.
+    A hidden file beside it is the claim, so nothing is seen under the name before the file is whole.
 
     Args:
       path: Path; its folder exists.
     Yields:
-      The path itself; numbered ("_2", "_3" …) where there is such a file, or another process is making it.
+      The path itself, or numbered ("_2", "_3" …) if that file exists or another process is making it.
     Raises:
       OSError: the folder cannot be written; it names the file.
     """
     for chosen in _numbered(path):
+        claim = chosen.with_name(f'.{chosen.name}.claim')
         try:
-            _aside(chosen).touch(exist_ok=False)
+            with _naming(chosen):
+                claim.touch(exist_ok=False)
         except FileExistsError:
             continue
-        except OSError as problem:
-            raise OSError(problem.errno, problem.strerror, str(chosen)) from None
-        if not os.path.lexists(chosen):  # looked at after the claim: another process may just have made it
-            break
-        _aside(chosen).unlink(missing_ok=True)
-    try:
-        yield chosen
-    finally:
-        _aside(chosen).unlink(missing_ok=True)
+        try:
+            if not os.path.lexists(chosen):  # asked after the claim: another process may just have made it
+                yield chosen
+                return
+        finally:
+            claim.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def claim_folder(path):
-    """Make a folder that no other process gets, numbered as `claim_file`; where the block fails, none is left empty."""
+    """Make a folder that no other process gets, numbered as in `claim_file`; if the block fails, no empty one stays."""
     for chosen in _numbered(path):
-        try:
+        with contextlib.suppress(FileExistsError):
             chosen.mkdir()
             break
-        except FileExistsError:
-            continue
     try:
         yield chosen
     except BaseException:
-        with contextlib.suppress(OSError):  # what was made in it is whole, and stays
+        with contextlib.suppress(OSError):  # not empty: the files in it are whole, and stay
             chosen.rmdir()
         raise
 
 
 @contextlib.contextmanager
-def inside(folder):
-    """Work in a folder: for what takes a path for a pattern, or as UTF-8 only, and is given a plain name in there."""
+def working_in(folder):
+    """Work in a folder, for TensorFlow calls that read "[1]" as a pattern or want UTF-8: they get a plain file name.
+
+    The working directory belongs to the whole process: other threads see it change.
+
+    Args:
+      folder: path of the folder.
+    """
     try:
         before = os.getcwd()
-    except FileNotFoundError:  # deleted: there is no way back, and no relative path that could miss it
+    except FileNotFoundError:  # deleted: no relative path can have worked, and there is no way back
         before = None
     os.chdir(folder)
     try:
@@ -117,24 +122,45 @@ def inside(folder):
 
 
 def lock_folder(folder):
-    """Claim a folder until the process ends, however it ends.
+    """Lock a folder until the process ends, however it ends.
+
+    On a file system without locks, a sentence is printed and nothing is locked. The package filelock would there take
+    the lock for another process's, or leave one behind when the process is killed.
 
     Args:
       folder: Path.
     Returns:
-      A context manager that gives the folder back; None if another process holds it.
+      A context manager that unlocks the folder; None if another process has locked it.
     Raises:
       OSError: the folder cannot be written.
     """
-    lock = filelock.FileLock(folder / '.lock')
+    file = open(folder / '.lock', 'ab+', buffering=0)  # noqa: SIM115  (open as long as the lock is held)
     try:
-        return lock.acquire(blocking=False)
-    except filelock.Timeout:
+        _lock(file)
+    except (BlockingIOError, PermissionError):
+        file.close()
         return None
+    except OSError as problem:
+        print(f'{folder} cannot be locked ({problem.strerror}): let one process at a time write there.', flush=True)
+    return file
 
 
-def _aside(path):
-    return path.with_name(f'.{path.name}.partial')
+def _lock(file):
+    if sys.platform == 'win32':
+        import msvcrt
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Name a file in the errors of another that stands in for it."""
+    try:
+        yield
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
 def _numbered(path):

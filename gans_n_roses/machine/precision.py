@@ -1,10 +1,10 @@
-"""float32 or bfloat16: which one a machine computes faster in.
+"""float32 or bfloat16: the type that a machine computes faster in.
 
-How exact bfloat16 is depends on the processor: see ops.py. Where bfloat16 sums are inexact it is slow as well, so
-PRECISION 'auto' does not take it there.
+How exact bfloat16 is depends on the processor: see ops.py. Where its sums are inexact it is slow as well, so PRECISION
+'auto' does not choose it there.
 """
 
-import time
+import timeit
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,50 +12,45 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.machine.session import open_session
 
-ROUNDS = 3
-WORTH_IT = 0.9  # bfloat16 rounds to 8 bits: taken only where it clearly saves time
+SHAPES = [12, 32, 32, 64], [5, 5, 64, 128]  # of a batch of activations, and of a filter
+ROUNDS = 4
+WORTH_IT = 0.9  # bfloat16 rounds to 8 bits: chosen only where it clearly saves time
 
 
 def choose_precision():
     """Time one of the networks' convolutions, forward and backward, in both types.
 
     Returns:
-      ('float32' or 'bfloat16', bfloat16's time as a share of float32's: infinite where it does not work at all).
+      'float32' or 'bfloat16', the type to compute in.
+      float, bfloat16's time divided by float32's; infinite where bfloat16 does not work.
     """
-    # Quietly: that oneDNN has nothing for bfloat16 on this processor, TensorFlow logs as an error.
+    # Quietly: TensorFlow logs it as an error if oneDNN has no bfloat16 for this processor.
     with quietly(), tf.Graph().as_default(), open_session() as session:
-        # Fed, since TensorFlow would compute with constants once and for all.
-        feed = {tf.placeholder(tf.float32, shape): np.ones(shape, np.float32)
-                for shape in ([12, 32, 32, 64], [5, 5, 64, 128])}
-        steps = {}
-        for dtype in (tf.float32, tf.bfloat16):
+        # Fed, since TensorFlow computes with constants, and with a placeholder's default, only once.
+        feed = {tf.placeholder(tf.float32, shape): np.ones(shape, np.float32) for shape in SHAPES}
+
+        def seconds(dtype):
             x, w = (tf.cast(tensor, dtype) for tensor in feed)
             y = tf.nn.conv2d(x, w, strides=2, padding='SAME')
-            steps[dtype.name] = [tensor.op for tensor in (y, *tf.gradients(y, [x, w]))]
-        seconds = {name: [] for name in steps}
-        for _ in range(ROUNDS):
-            for name, step in steps.items():
-                start = time.perf_counter()
-                try:
-                    session.run(step, feed)
-                except tf.errors.OpError:
-                    if name == 'float32':
-                        raise
-                    return 'float32', np.inf
-                seconds[name].append(time.perf_counter() - start)
-    # The first round warms up; the fastest is the one that was disturbed least.
-    share = min(seconds['bfloat16'][1:]) / min(seconds['float32'][1:])
+            # A list of ops: what tf.group holds together would be optimised away, as nobody uses its results.
+            step = [tensor.op for tensor in (y, *tf.gradients(y, [x, w]))]
+            rounds = timeit.repeat(lambda: session.run(step, feed), number=1, repeat=ROUNDS)
+            return min(rounds[1:])  # the first warms up; the fastest is the one that was disturbed least
+
+        float32 = seconds(tf.float32)
+        try:
+            share = seconds(tf.bfloat16) / float32
+        except tf.errors.OpError:
+            share = np.inf
     return ('bfloat16' if share < WORTH_IT else 'float32'), share
 
 
 def describe_choice(precision, share):
-    """What `choose_precision` found, in a sentence for the user.
+    """The sentence on what `choose_precision` found, without a full stop.
 
     Args:
-      precision: the type that is taken, 'float32' or 'bfloat16'.
-      share: bfloat16's time as a share of float32's; infinite where bfloat16 does not work.
-    Returns:
-      str without a full stop.
+      precision: the type that is chosen, 'float32' or 'bfloat16'.
+      share: bfloat16's time divided by float32's; infinite where bfloat16 does not work.
     """
     if precision == 'bfloat16':
         return f'Computes in {precision}: it takes {100 * share:.0f} % of the time of float32 here'
@@ -63,7 +58,7 @@ def describe_choice(precision, share):
 
 
 def describe_share(share):
-    """Why bfloat16 is not taken, for its time as a share of float32's: str without a full stop."""
+    """The reason why bfloat16 is not chosen, without a full stop; share: as in `describe_choice`."""
     if np.isinf(share):
         return 'bfloat16 does not work here'
     if share < 1:
@@ -72,5 +67,5 @@ def describe_share(share):
 
 
 def compute_dtype(precision):
-    """The type that the layers compute in, for PRECISION 'float32', 'bfloat16' or 'auto'."""
+    """The tf.DType that the layers compute in, for PRECISION 'float32', 'bfloat16' or 'auto'."""
     return tf.as_dtype(choose_precision()[0] if precision == 'auto' else precision)

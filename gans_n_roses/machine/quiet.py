@@ -1,29 +1,47 @@
-"""Keeps TensorFlow's start-up chatter off the screen, without losing what matters."""
+"""Loading and running TensorFlow quietly: start-up messages stay off the screen, errors do not get lost."""
 
 import contextlib
 import os
+import platform
 import sys
 import tempfile
 
 LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
+ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
+
+
+def loading_tensorflow(errors=True):
+    """The context manager for the block that imports TensorFlow: `use_onednn`, then `quietly`."""
+    use_onednn()
+    return quietly(errors)
+
+
+def use_onednn():
+    """Let TensorFlow use the library oneDNN on every PC, unless the environment says otherwise; call before importing.
+
+    On Linux TensorFlow does so by itself only where the processor has VNNI, AMX or the like: AMD's from Zen 4 on,
+    Intel's from 2019 on. With AVX2 alone a step takes a fifth to a quarter less time with it.
+    """
+    if platform.machine() in ('x86_64', 'AMD64'):
+        os.environ.setdefault(ONEDNN, '1')
 
 
 @contextlib.contextmanager
 def quietly(errors=True):
     """Hold back what is written to standard error, also by C++ code; all of it is shown if the block fails.
 
-    With the environment's TF_CPP_MIN_LOG_LEVEL at 0 or 1, TensorFlow says everything, as it does without this package;
-    also where no temporary file has room to hold it back. Without a standard error there is nothing to hold back.
+    Nothing is held back if the environment sets TF_CPP_MIN_LOG_LEVEL to 0 or 1, if there is no standard error, or if
+    there is no room for a temporary file.
 
     Args:
-      errors: False also keeps TensorFlow from logging errors while the process lives, if this is its first call: of
-        several workers, what it logs of one that is lost is told in a sentence.
+      errors: False also keeps TensorFlow from logging errors as long as the process lives, if this is the first call:
+        among several workers, a lost one is told in a sentence of our own.
     """
     if os.environ.setdefault(LEVEL, '2' if errors else '3') in ('0', '1') or sys.stderr is None:
         yield
         return
     try:
-        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below, as what is done without it is no fault)
+        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below; only opening it may fail without harm)
     except OSError:
         yield
         return
@@ -35,7 +53,7 @@ def quietly(errors=True):
             yield
         except BaseException:
             held.seek(0)
-            with contextlib.suppress(OSError):  # its reader may be gone; the block's own fault is the one to tell
+            with contextlib.suppress(OSError):  # nobody may be reading; the error of the block is the one to tell
                 os.write(screen, held.read())
             raise
         finally:

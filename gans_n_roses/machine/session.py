@@ -1,4 +1,4 @@
-"""TensorFlow sessions, and what they run on."""
+"""TensorFlow sessions, the device they compute on, and its memory."""
 
 import contextlib
 import os
@@ -10,34 +10,32 @@ from gans_n_roses.machine.quiet import quietly
 
 
 def session_config():
-    """How sessions of this package compute: a tf.ConfigProto."""
+    """The tf.ConfigProto that every session of this package has."""
     config = tf.ConfigProto()
     config.gpu_options.allow_growth = True  # a GPU is often shared with a screen
-    # The remapper fuses bias and leaky ReLU, finds that the gradient needs what it fused away, and complains.
+    # The remapper fuses bias and leaky ReLU, then complains that the gradient needs what it fused away.
     config.graph_options.rewrite_options.remapping = 2  # RewriterConfig.OFF
     return config
 
 
 def open_session(target='', config=None):
-    """A session on the default graph, without TensorFlow's chatter.
+    """A tf.Session on the default graph, opened without start-up messages.
 
     Args:
       target: address of the server that computes; '' computes in this process.
       config: tf.ConfigProto; None is `session_config`.
-    Returns:
-      tf.Session.
     """
     config = config or session_config()
     with quietly():
-        # What a process logs at its first run (2.18 to 2.20 do) is held back too; in a graph apart, as ops are seeded
-        # by how many came before them.
+        # TensorFlow 2.18 to 2.20 log at the first run, so a first run is made here. It has a graph of its own: the seed
+        # of an op depends on how many ops the graph had before it.
         with tf.Graph().as_default(), tf.Session(target, config=config) as first:
             first.run(tf.no_op())
         return tf.Session(target, config=config)
 
 
 def device_name():
-    """What TensorFlow runs on, for the user."""
+    """The names of the GPUs, or the number of cores, and TensorFlow's version, for the user: str."""
     gpus = tf.config.list_physical_devices('GPU')
     names = [tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name) for gpu in gpus]
     return f'{", ".join(names) or f"CPU, {os.cpu_count()} cores"} (TensorFlow {tf.version.VERSION})'
@@ -45,7 +43,7 @@ def device_name():
 
 @contextlib.contextmanager
 def within_memory():
-    """Tell in one sentence that the machine's memory, or the GPU's, is not enough for the block.
+    """Tell in one sentence that the block needs more memory than the machine or its GPU has.
 
     Raises:
       RunFailed: NumPy or TensorFlow could not get the memory.
@@ -53,6 +51,6 @@ def within_memory():
     try:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as problem:
-        lines = str(problem).splitlines() or ['']
-        raise RunFailed(f'The memory is not enough ({lines[0][:200]}): lower BATCH_SIZE, IMAGE_SIZE, Z_DIM or '
+        wanted = str(problem).partition('\n')[0][:200]
+        raise RunFailed(f'The memory is not enough ({wanted}): lower BATCH_SIZE, IMAGE_SIZE, Z_DIM or '
                         'N_SAMPLES.') from None

@@ -1,9 +1,8 @@
-"""Ctrl-C, SIGTERM, SIGHUP: a run is finished where it stands, saved, and ended; anything else ends at once."""
+"""Ctrl-C, SIGTERM, SIGHUP: a run finishes its iteration, saves and ends; anything else ends at once."""
 
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -11,12 +10,12 @@ ONE_REQUEST_S = 1.0  # `timeout` and some schedulers send a signal twice, to the
 
 
 def end_at_once():
-    """From now on a request to end ends the process, with a sentence; called once, at the front door.
+    """Let a request to end end the process from now on, with a sentence; called once, at the front door.
 
-    Files are whole or aside at any moment, so it harms nothing. An exception in place of it could come up anywhere, in
-    the middle of an import too, and wait for the threads that read pictures.
+    Nothing is lost, since every file is whole or written aside. An exception instead could come up anywhere, even in
+    the middle of an import, and would wait for the threads that read pictures.
     """
-    screen = os.dup(2)  # the screen itself, also while quiet.py holds back what is written to 2
+    screen = os.dup(2)  # the screen itself, also while `quietly` holds back what is written to 2
 
     def end(number, _):
         with contextlib.suppress(OSError):  # nobody may be there to read it
@@ -27,49 +26,37 @@ def end_at_once():
 
 
 class StopRequest:
-    """Notes Ctrl-C, SIGTERM and SIGHUP, so that an iteration is finished and saved.
+    """A block in which Ctrl-C, SIGTERM and SIGHUP are noted, so that an iteration can be finished and saved.
 
-    What comes within a second of the first is the same request; the next one ends the process at once.
+    Signals within a second of the first are the same request; a later one ends the process at once. Python handles
+    signals between two of its own steps, so both wait until TensorFlow returns. In a thread other than the main one,
+    where Python allows no handlers, nothing is noted and signals do what they did before.
 
     Attributes:
-      requested: the signal's number, or 0.
+      requested: number of the first signal; 0 before it.
     """
 
     def __enter__(self):
         self.requested = 0
-        # A handler in Python waits until TensorFlow returns; this byte for each signal does not.
-        read, self._write = socket.socketpair()
-        self._write.setblocking(False)
-        self._wakeup_before = signal.set_wakeup_fd(self._write.fileno())
-        self._before = {number: signal.signal(number, self._note) for number in requests_to_end()}
-        threading.Thread(target=self._end_on_second, args=[read], daemon=True).start()
+        in_main = threading.current_thread() is threading.main_thread()
+        self._before = {number: signal.signal(number, self._note) for number in requests_to_end() if in_main}
         return self
 
     def __exit__(self, *_):
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup_before)
-        self._write.close()
 
     def _note(self, number, _):
-        self.requested = number
-
-    def _end_on_second(self, read):
-        first = None
-        with read:
-            while number := read.recv(1):
-                if number[0] not in self._before:
-                    continue
-                first = first or time.monotonic()
-                if time.monotonic() - first >= ONE_REQUEST_S:
-                    os._exit(128 + number[0])
+        if not self.requested:
+            self.requested, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since >= ONE_REQUEST_S:
+            os._exit(128 + number)
 
 
 def requests_to_end():
-    """The signals that ask for an end, but for those that whoever started the process had it ignore.
+    """Signals that ask for an end, as a list; not those that the process was started with as ignored.
 
-    `nohup` does so with SIGHUP, a script with SIGINT for what it starts in the background.
+    `nohup` has SIGHUP ignored, and a script has SIGINT ignored by what it starts in the background.
     """
-    names = [name for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]  # Windows has no SIGHUP
-    numbers = [getattr(signal, name) for name in names]
-    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    return [number for number in signal.Signals  # Windows has no SIGHUP
+            if number.name in ('SIGHUP', 'SIGINT', 'SIGTERM') and signal.getsignal(number) != signal.SIG_IGN]

@@ -1,0 +1,72 @@
+"""What TensorFlow finds switched on when it is imported, and what of its messages is seen."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import REPO
+
+from gans_n_roses.machine import quiet
+from gans_n_roses.machine.quiet import LEVEL, ONEDNN, quietly, use_onednn
+
+
+@pytest.mark.parametrize(('machine', 'before', 'after'), [
+    ('x86_64', None, '1'),
+    ('AMD64', None, '1'),  # Windows' name for the same
+    ('x86_64', '0', '0'),
+    ('arm64', None, None),
+    ('aarch64', '1', '1'),
+])
+def test_onednn_is_switched_on_for_pcs_unless_the_environment_says_so_itself(monkeypatch, machine, before, after):
+    monkeypatch.setattr(quiet.platform, 'machine', lambda: machine)
+    monkeypatch.setattr(os, 'environ', {ONEDNN: before} if before else {})
+    use_onednn()
+    assert os.environ.get(ONEDNN) == after
+
+
+@pytest.mark.skipif(quiet.platform.machine() not in ('x86_64', 'AMD64'), reason='no PC')
+def test_main_switches_it_on_before_it_imports_tensorflow(pictures_folder, tmp_path):
+    """The TensorFlow of this process says what it finds in the environment, and ends it."""
+    stand_in = tmp_path / 'path' / 'tensorflow'
+    stand_in.mkdir(parents=True)
+    stand_in.joinpath('__init__.py').write_text(f'import os, sys; sys.exit(os.environ.get("{ONEDNN}", "not set"))')
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    process = subprocess.run(
+        [sys.executable, REPO / 'main.py', f'DATASET_PATH={pictures_folder}', f'RESULTS_PATH={tmp_path}',
+         'BATCH_SIZE=2'], capture_output=True, text=True, env={**environment, 'PYTHONPATH': str(stand_in.parent)})
+    assert process.stderr.strip() == '1', process.stdout
+
+
+@pytest.mark.parametrize(('level', 'seen'), [(None, ''), ('2', ''), ('1', 'chatter'), ('0', 'chatter')])
+def test_messages_of_c_code_are_held_back_unless_they_are_asked_for(monkeypatch, capfd, level, seen):
+    monkeypatch.setattr(os, 'environ', {LEVEL: level} if level else {})
+    with quietly():
+        os.write(2, b'chatter')
+    os.write(2, b'|')
+    assert capfd.readouterr().err == f'{seen}|'
+
+
+def test_everything_is_shown_where_the_block_fails(monkeypatch, capfd):
+    monkeypatch.setattr(os, 'environ', {})
+    with pytest.raises(KeyboardInterrupt), quietly():
+        os.write(2, b'chatter')
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == 'chatter'
+
+
+@pytest.mark.parametrize(('errors', 'level'), [(True, '2'), (False, '3')])
+def test_tensorflow_logs_errors_unless_they_are_told_otherwise(monkeypatch, errors, level):
+    monkeypatch.setattr(os, 'environ', {})
+    with quietly(errors):
+        assert os.environ[LEVEL] == level
+
+
+def test_no_room_to_hold_messages_back_is_no_fault(monkeypatch, capfd):
+    def full():
+        raise OSError('No space left on device')
+    monkeypatch.setattr(os, 'environ', {})
+    monkeypatch.setattr(quiet.tempfile, 'TemporaryFile', full)
+    with quietly():
+        os.write(2, b'chatter')
+    assert capfd.readouterr().err == 'chatter'
