@@ -12,7 +12,7 @@ ARGS ?=
 .PHONY: roses train test lint benchmark tensorboard
 
 roses: .venv/installed
-	$(BIN)/python main.py LOAD=True RUN=shipped SMOOTH=True $(ARGS)
+	$(BIN)/python main.py LOAD=True RUN=shipped $(ARGS)
 
 train: .venv/installed
 	$(BIN)/python main.py $(ARGS)

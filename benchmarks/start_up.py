@@ -18,7 +18,7 @@ import tempfile
 import time
 
 from benchmarks.shared import REPO, machine, megabytes
-from gans_n_roses.machine.loading import use_onednn
+from gans_n_roses.machine.quiet import use_onednn
 
 RATIO_ALLOWED, GB_ALLOWED = 1.3, 1.3
 ITERATIONS_FOR_MEMORY = 20
@@ -29,7 +29,7 @@ import tensorflow.compat.v1 as tf
 print('imported', flush=True)
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.machine.session import open_session
-from gans_n_roses.settings import read_settings
+from gans_n_roses.command_line import read_settings
 settings = dataclasses.replace(read_settings(pathlib.Path('mission_control.py')), seed=1, precision=sys.argv[1])
 tf.disable_eager_execution()
 build_graph(settings)
@@ -40,7 +40,7 @@ print('initialized', flush=True)
 PRECISION = """
 import pathlib
 from gans_n_roses.machine.precision import compute_dtype
-from gans_n_roses.settings import read_settings
+from gans_n_roses.command_line import read_settings
 print(compute_dtype(read_settings(pathlib.Path('mission_control.py')).precision).name)
 """
 

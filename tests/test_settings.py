@@ -10,8 +10,9 @@ import pytest
 from conftest import REPO
 
 import main
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput
-from gans_n_roses.settings import DOOR, OF_LOAD, OF_NOW, OF_RUN, RULES, names_in, read_settings
+from gans_n_roses.settings import DOOR, OF_LOAD, OF_NOW, OF_RUN, RETIRED, RULES, names_in
 from gans_n_roses.usage import describe
 
 SHIPPED = REPO / 'mission_control.py'
@@ -30,7 +31,7 @@ VALUES = {
                        ['', 'a' * 101, 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5,
                         None]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
-    'cache': SWITCH, 'results_path': TEXT,
+    'results_path': TEXT,
     'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
     'z_dim': COUNT, 'ema_decay': SHARE, 'smooth': SWITCH,
     'start_from': (['', 'shipped', 'latest', 'my run'], ['  ', 'a\0b', 5, None, True, ['x']]),
@@ -42,12 +43,10 @@ VALUES = {
     'precision': (['float32', 'bfloat16', 'auto'], ['', 'float16', 'Auto', 32, None, True]),
     'seed': ([None, 0, 4294967295], [-1, 4294967296, 1.0, '1', True, NAN]),
     'n_samples': COUNT, 'stop_when': (['', 'no better'], ['never', 'No better', None, True, 3000]),
-    'sample_as': (['grid', 'images', 'interpolation', 'grid,images', ' images , grid '],
+    'sample_as': (['grid', 'images', 'interpolation', 'savedmodel', 'grid,images', ' images , grid '],
                   ['', ',', 'grid,', 'film', 'grid;images', 'Grid', 'grid images', None, 3, ['grid']]),
     'n_frames': ([2, 500], [1, 0, -2, 2.0, '2', None, True]),
-    'export': SWITCH, 'scalars_every': COUNT, 'grid_every': COUNT,
-    'grid_later_from': ([0, 5], [-1, 2.0, '2', None, False]),
-    'grid_every_later': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT, 'measure_every': COUNT,
+    'grid_every': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT,
 }
 
 
@@ -90,8 +89,7 @@ def test_the_shipped_file_has_the_documented_values_beside_them():
     settings = read_settings(SHIPPED)
     assert (settings.results_path, settings.run) == (str(REPO / 'Results'), 'latest')
     assert (settings.seed, settings.resume, settings.ema_decay) == (None, False, 0)
-    assert (settings.scalars_every, settings.grid_every, settings.grid_later_from, settings.grid_every_later,
-            settings.checkpoint_every, settings.checkpoints_kept) == (10, 20, 2000, 200, 1000, 5)
+    assert (settings.grid_every, settings.checkpoint_every, settings.checkpoints_kept) == (20, 1000, 5)
 
 
 def test_settings_are_never_changed(make_settings):
@@ -124,7 +122,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
     sentence = str(refused.value)
     assert sentence.startswith(f'{name.upper()} is {value!r}, but must be ')
     allowed = {
-        'load': 'True or False', 'resume': 'True or False', 'export': 'True or False', 'cache': 'True or False',
+        'load': 'True or False', 'resume': 'True or False',
         'run': 'text', 'dataset_path': 'text', 'results_path': 'text',
         'dataset_chosen': "letters, digits, '_', '-' and '.'", 'image_size': '16, 32, 64, 128, 256',
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
@@ -134,7 +132,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'augment': "'' for none, or 'color', 'translation', 'cutout', 'rotation'",
         'precision': "'float32', 'bfloat16', 'auto'",
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
-        'n_frames': 'whole number of at least 2', 'grid_later_from': 'whole number of at least 0',
+        'n_frames': 'whole number of at least 2',
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
 
@@ -167,12 +165,12 @@ def test_a_wrong_value_in_the_file_is_refused_though_the_command_line_mends_it(e
     ('SEED', 'seed'), ('Z_DIM', 'ZDIM')])
 def test_a_misspelt_constant_in_the_file_is_offered_its_nearest_name(edited, right, misspelt):
     path, _ = edited(right + ' ', f'{misspelt} = 1')
-    assert refusal(path) == f'mission_control.py sets {misspelt}, which is no setting. Did you mean {right}?'
+    assert refusal(path) == f'mission_control.py sets {misspelt!r}, which is no setting. Did you mean {right}?'
 
 
 def test_a_constant_far_from_all_names_points_to_help(edited):
     path, _ = edited('# Training', 'QQQQQQ = 1')
-    assert refusal(path) == ('mission_control.py sets QQQQQQ, which is no setting. '
+    assert refusal(path) == ("mission_control.py sets 'QQQQQQ', which is no setting. "
                              '`python main.py --help` lists them all.')
 
 
@@ -209,7 +207,7 @@ def test_a_missing_file_is_named(tmp_path):
     ('BATCH_SIZE=32', 32), ('N_ITERATIONS=30_000', 30000), ('LEARNING_RATE=1e-4', 1e-4), ('LEARNING_RATE=1', 1),
     ('BETA_1=.25', 0.25), ('SEED=None', None), ('SEED=7', 7), ('LOAD=True', True), ('RESUME=False', False),
     ('N_ITERATIONS=1e3', 1000), ('BATCH_SIZE=2.0', 2), ('LOAD=true', True), ('MIRROR=TRUE', True),
-    ('EXPORT=false', False), ('SEED=none', None), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
+    ('SMOOTH=false', False), ('SEED=none', None), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
     ("RUN='2017'", '2017'), ('RUN=2017-01-31_12-00-00_100_12_30000_0.0002_0.5',
                              '2017-01-31_12-00-00_100_12_30000_0.0002_0.5'),
     ('DATASET_CHOSEN=007', '007'), ('DATASET_CHOSEN=True', 'True'), ('SAMPLE_AS=grid,images', 'grid,images'),
@@ -283,11 +281,18 @@ def test_a_number_with_a_comma_is_told_how_to_write_it(argument, spelling):
 def test_every_setting_belongs_to_one_place():
     places = {name: rule.of for name, rule in RULES.items()}
     assert set(places.values()) == {DOOR, OF_RUN, OF_NOW, OF_LOAD}
-    assert [name for name in NAMES if places[name] == OF_RUN] == [
+    assert {name for name in NAMES if places[name] == OF_RUN} == {
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'SMOOTH',
-        'PRECISION', 'SEED', 'N_SAMPLES']
-    assert [name for name in NAMES if places[name] in (DOOR, OF_LOAD)] == [
-        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'CACHE', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'EXPORT']
+        'PRECISION', 'SEED', 'N_SAMPLES'}
+    assert {name for name in NAMES if places[name] in (DOOR, OF_LOAD)} == {
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES'}
+
+
+@pytest.mark.parametrize('name', RETIRED)
+def test_a_retired_setting_is_told_with_what_says_so_now(edited, name):
+    path, _ = edited('# Training', f'{name} = 5')
+    for source, sentence in (('mission_control.py', refusal(path)), ('The command line', refusal(SHIPPED, f'{name}=5'))):
+        assert sentence == f'{source} sets {name}, which is no setting any more: {RETIRED[name]}. Leave {name} out.'
 
 
 # Where settings come from
