@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -66,32 +65,6 @@ def tiny(tmp_path_factory):
     """Settings of a tiny run on eight pictures."""
     from launching import TINY, make_pictures
     return {**TINY, 'DATASET_PATH': make_pictures(tmp_path_factory.mktemp('data') / 'pictures')}
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """Function: starts a server on this machine with a body, which is stopped after the test."""
-    from download_server import WHOLE, Server
-    monkeypatch.setenv('no_proxy', '127.0.0.1')
-    servers = []
-
-    def start(body=WHOLE):
-        server = Server(body)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.02}).start()
-        return server
-
-    yield start
-    for server in servers:
-        server.go_on.set()
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def out(tmp_path):
-    """Where a download goes."""
-    return tmp_path / 'Dataset'
 
 
 @pytest.fixture(scope='session')

@@ -5,16 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from conftest import REPO
 from launching import DEADLINE_S, ENDLESS, assert_same_state, only_run, read_checkpoint
 
-from gans_n_roses import launch
 from gans_n_roses.errors import BadInput
-from gans_n_roses.launch import free_ports
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
+from gans_n_roses.tools import launch
 
 LAST = 6
 
@@ -22,7 +22,7 @@ LAST = 6
 @pytest.fixture(scope='module')
 def pair(tiny):
     """Settings of a run of two workers: each takes half of the eight pictures."""
-    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST, 'CACHE': False}  # two at once would wait, and say so
+    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST}
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +35,7 @@ def whole(launcher, pair, tmp_path_factory):
 
 def start_both(launcher, settings, timeout=60, **differs):
     """Start two workers, as TF_CONFIG by hand does; the second one's settings may differ."""
-    addresses = [f'127.0.0.1:{port}' for port in free_ports(2)]
+    addresses = [f'127.0.0.1:{port}' for port in launch.free_ports(2)]
     configs = [{'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}, 'timeout': timeout}
                for index in range(2)]
     return [launcher.start({**settings, **more}, environment={'TF_CONFIG': json.dumps(config)})
@@ -130,13 +130,16 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def begin(count=3):
-    return [launch.start(index, ['A=1'], {'TF_CONFIG': json.dumps({'task': {'index': index}})}, None)
+    return [launch.start(index, count, ['A=1'], {'TF_CONFIG': json.dumps({'task': {'index': index}})})
             for index in range(count)]
 
 
 def test_lines_of_the_others_get_their_number_and_all_well_is_0(stand_in, capfd):
     stand_in('print("I am", me, sys.argv[1:])\nprint("", file=sys.stderr)')
+    before = threading.enumerate()
     assert launch.wait(begin(), timeout=60) == 0
+    for thread in set(threading.enumerate()) - set(before):
+        thread.join(DEADLINE_S)
     out, err = capfd.readouterr()
     assert out == "I am 0 ['A=1']\n"
     assert sorted(filter(None, err.splitlines())) == [f"[worker {index}] I am {index} ['A=1']" for index in (1, 2)]
@@ -152,24 +155,47 @@ def test_one_that_fails_ends_all_and_gives_the_exit_code(stand_in, monkeypatch, 
              'while not os.path.exists(place + "/ready"): time.sleep(0.01)\n'
              f'if me == 1: {end}\ntime.sleep(600)')
     workers = begin()
-    assert launch.wait(workers, timeout=0.5) == code
+    handlers = {number: signal.getsignal(number) for number in launch.stopping.requests_to_end()}
+    with launch.passing_on(workers):
+        assert launch.wait(workers, timeout=0.5) == code
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     assert [worker.returncode for worker in workers[::2]] == [-signal.SIGKILL, -signal.SIGTERM]
 
 
-def test_each_worker_gets_a_gpu_or_a_share_of_the_cores(monkeypatch):
+@pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='the system does not let one choose the cores')
+def test_the_cores_are_shared_out(stand_in, capfd):
+    stand_in('if me == 0: print(json.dumps(sorted(os.sched_getaffinity(0))))')
+    cores = sorted(os.sched_getaffinity(0))
+    for count in (2, len(cores) + 1):
+        worker = launch.start(0, count, [], {'TF_CONFIG': json.dumps({'task': {'index': 0}})})
+        assert worker.wait(DEADLINE_S) == 0
+        assert json.loads(capfd.readouterr().out) == cores[::count]
+
+
+def test_each_worker_gets_a_gpu(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3, 5,7')
-    assert launch.devices_of(2) == [{'CUDA_VISIBLE_DEVICES': '3'}, {'CUDA_VISIBLE_DEVICES': '5'}]
+    assert launch.devices_for(2) == [{'CUDA_VISIBLE_DEVICES': '3'}, {'CUDA_VISIBLE_DEVICES': '5'}]
     with pytest.raises(BadInput, match='--workers is 4, but there are only 3 GPUs'):
-        launch.devices_of(4)
+        launch.devices_for(4)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
-    assert launch.devices_of(4) == [{}] * 4
-    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {1, 3, 4, 8, 9}, raising=False)
-    assert [launch.processors(index, 2) for index in range(2)] == [[1, 4, 9], [3, 8]]
-    assert launch.processors(5, 6) is None
+    assert launch.devices_for(4) == [{}] * 4
+
+
+def test_the_gpus_are_those_that_nvidia_smi_lists(monkeypatch, tmp_path):
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    tool = tmp_path / 'nvidia-smi'
+    tool.write_text('#!/bin/sh\necho "GPU 0: H100 (UUID: GPU-1)"\necho "  MIG 1g (UUID: x)"\necho "GPU 1: H100"\n')
+    tool.chmod(0o755)
+    assert launch.devices_for(2) == [{'CUDA_VISIBLE_DEVICES': '0'}, {'CUDA_VISIBLE_DEVICES': '1'}]
 
 
 @pytest.mark.parametrize(('words', 'told'), [
     (['--workers', '0'], '--workers is 0'),
+    (['--workers', '1000000000'], '1 to 1000 workers'),
+    (['--workers', '2', '--timeout', 'inf'], '--timeout inf'),
+    (['--workers', '2', '--timeout', 'nan'], '--timeout nan'),
     (['--workers', '2', 'BATCH=4'], "'BATCH', which is no setting"),
     (['--workers', '6'], 'BATCH_SIZE is 12 in mission_control.py for each of 6 workers, but DATASET_PATH'),
     (['--workers', '2', 'LOAD=True', 'RUN=x'], 'roses are made by one process'),
@@ -187,7 +213,7 @@ def test_the_launcher_leaves_no_worker_behind(pair, tmp_path, number):
         pytest.skip('needs PR_SET_PDEATHSIG')
     settings = {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'CHECKPOINT_EVERY': ENDLESS}
     with open(tmp_path / 'log', 'w+') as log:
-        process = subprocess.Popen([sys.executable, '-m', 'gans_n_roses.launch', '--workers', '2',
+        process = subprocess.Popen([sys.executable, '-m', 'gans_n_roses.tools.launch', '--workers', '2',
                                     *(f'{name}={value}' for name, value in settings.items())],
                                    stdout=log, stderr=log, cwd=REPO)
         until(saved(tmp_path, 1))
