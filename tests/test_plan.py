@@ -1,4 +1,4 @@
-"""What is told before TensorFlow starts: by processes of main.py in which importing TensorFlow is a fault."""
+"""The plan: what is decided, and refused in one sentence, before TensorFlow starts."""
 
 import os
 import subprocess
@@ -8,12 +8,13 @@ import pytest
 from conftest import REPO
 from launching import make_pictures
 
-from gans_n_roses import checks
-from gans_n_roses.checks import check
+from gans_n_roses import plan as planning
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput
+from gans_n_roses.plan import make_plan
 from gans_n_roses.runs import shipped
 from gans_n_roses.runs.folders import find_run
-from gans_n_roses.settings import read_settings
+from gans_n_roses.workers.cluster import Cluster
 
 SITE = """
 import sys
@@ -43,18 +44,29 @@ def pictures(tmp_path):
     return make_pictures(tmp_path / 'pictures')
 
 
-def assert_told(done, *parts):
-    """One sentence on standard error, exit code 2, before TensorFlow was asked for."""
-    assert done.returncode == 2, done.stderr
-    sentence = done.stderr.strip()
+def planned(*words, **how):
+    """The Plan for a command line."""
+    return make_plan(read_settings(REPO / 'mission_control.py', words), **how)
+
+
+def assert_told(words, *parts):
+    """The command line is refused in one sentence with these parts."""
+    with pytest.raises(BadInput) as refused:
+        planned(*words)
+    sentence = str(refused.value)
     assert '\n' not in sentence
-    assert 'not installed' not in sentence
     for part in parts:
         assert str(part) in sentence, f'{part} is not in: {sentence}'
 
 
-def test_missing_packages_are_told_with_the_command_that_installs_them(run, pictures):
-    for blocked in (['tensorflow'], ['numpy'], ['PIL'], ['filelock'], ['tqdm'], ['tensorflow', 'numpy']):
+def remarks(settings):
+    return list(make_plan(settings).remarks)
+
+
+# By processes in which importing TensorFlow is a fault
+
+def test_missing_packages_are_told_with_the_command_that_installs_them(pictures):
+    for blocked in (['tensorflow'], ['numpy'], ['PIL'], ['tqdm']):
         assert_missing(run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', blocked=blocked))
     assert run('--help', blocked=['tensorflow', 'numpy', 'PIL']).returncode == 0
 
@@ -67,70 +79,94 @@ def assert_missing(done):
 
 
 @pytest.mark.parametrize(('program', 'words', 'package'), [
-    ('download', [], 'tqdm'), ('download', [], 'filelock'), ('launch', ['--workers', '2'], 'numpy'),
-    ('ship', ['Results/roses/mine'], 'numpy'), ('ship', ['Results/roses/mine'], 'filelock')])
-def test_the_other_programs_tell_missing_packages_too(run, tmp_path, program, words, package):
+    ('download', [], 'tqdm'), ('launch', ['--workers', '2'], 'numpy'), ('ship', ['Results/roses/mine'], 'numpy')])
+def test_the_tools_tell_missing_packages_too(run, tmp_path, program, words, package):
     out = ['--out', tmp_path / 'out'] if program == 'download' else []
-    assert_missing(run(*words, *out, blocked=[package], program=['-m', f'gans_n_roses.{program}']))
+    assert_missing(run(*words, *out, blocked=[package], program=['-m', f'gans_n_roses.tools.{program}']))
 
 
-def test_folders_of_pictures(run, pictures, tmp_path):
-    assert_told(run('DATASET_PATH=nosuch'), f"DATASET_PATH is '{tmp_path / 'nosuch'}' on the command line",
+def test_main_tells_a_refusal_in_one_sentence_before_tensorflow(run, tmp_path):
+    done = run('DATASET_PATH=nosuch')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr.strip() == (f"DATASET_PATH is '{tmp_path / 'nosuch'}' on the command line, but there is no such "
+                                   'folder: set it to a folder of pictures.')
+
+
+# The plan of a new run
+
+def test_a_new_run_gets_its_seed_recipe_and_start(pictures):
+    words = [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4']
+    plain = planned(*words)
+    assert 0 <= plain.settings.seed < 2**32 and plain.asked.seed is None
+    assert (plain.run, plain.options, plain.start, plain.shipped, plain.recipe) == (None, None, None, None, ())
+    taken = planned(*words, 'RECIPE=auto', 'MIRROR=False')
+    assert (taken.settings.start_from, taken.settings.mirror, taken.settings.ema_decay) == ('shipped', False, 0.999)
+    assert taken.shipped.image_size == 64 and 'START_FROM=shipped' in taken.recipe[0]
+    assert taken.asked.start_from == ''
+
+
+def test_a_follower_leaves_the_decisions_to_the_first_worker(pictures):
+    plan = planned(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', 'RECIPE=auto', cluster=Cluster(('a:1', 'b:2'), 1))
+    assert plan.settings == plan.asked and plan.shipped is None
+
+
+def test_folders_of_pictures(pictures, tmp_path):
+    assert_told(('DATASET_PATH=nosuch',), f"DATASET_PATH is '{tmp_path / 'nosuch'}' on the command line",
                 'there is no such folder')
-    assert_told(run(f'DATASET_PATH={pictures / "0.png"}'), f"'{pictures / '0.png'}' on the command line",
+    assert_told((f'DATASET_PATH={pictures / "0.png"}',), f"'{pictures / '0.png'}' on the command line",
                 'that is a file', 'set it to a folder of pictures')
 
 
-def test_more_in_a_batch_than_there_are_files(run, pictures):
-    assert_told(run(f'DATASET_PATH={pictures}'), 'BATCH_SIZE is 12 in mission_control.py', 'holds 8 files')
-    assert_told(run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=9'), 'BATCH_SIZE is 9 on the command line', '8 files')
+def test_more_in_a_batch_than_there_are_files(pictures):
+    assert_told((f'DATASET_PATH={pictures}',), 'BATCH_SIZE is 12 in mission_control.py', 'holds 8 files')
+    assert_told((f'DATASET_PATH={pictures}', 'BATCH_SIZE=9'), 'BATCH_SIZE is 9 on the command line', '8 files')
 
 
 @pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
-def test_runs_that_are_not_there(run, tmp_path, what):
+def test_runs_that_are_not_there(tmp_path, what):
     results = tmp_path / 'results'
-    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}'), f'There is no run in {results / "roses"} yet: train')
-    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}', 'RUN=mine'), "RUN is 'mine', but there is no such")
+    assert_told((f'{what}=True', f'RESULTS_PATH={results}'), f'There is no run in {results / "roses"} yet: train')
+    assert_told((f'{what}=True', f'RESULTS_PATH={results}', 'RUN=mine'), "RUN is 'mine', but there is no such")
     for name in ('cats', 'dogs'):
         saved = results / name / '2026-01-02_03-04-05_100_12_30_0.0002_0.5' / 'Saved_Models'
         saved.mkdir(parents=True)
         (saved / 'train-1.index').touch()
-    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}'),
+    assert_told((f'{what}=True', f'RESULTS_PATH={results}'),
                 "DATASET_CHOSEN 'cats' or 'dogs' has some. Set it so, or train first")
 
 
 @pytest.mark.parametrize(('words', 'name'), [
-    (['RUN=latest2'], 'RUN'), (['EXPORT=True'], 'EXPORT'), (['CHECKPOINT=best'], 'CHECKPOINT'),
-    (['SAMPLE_AS=images'], 'SAMPLE_AS'), (['RESUME=True', 'EXPORT=True'], 'EXPORT')])
-def test_settings_of_load_without_load_are_refused_on_the_command_line(run, words, name):
-    assert_told(run(*words), f'{name} is ', 'on the command line, but does nothing without LOAD=True', 'leave')
+    (['RUN=latest2'], 'RUN'), (['CHECKPOINT=best'], 'CHECKPOINT'), (['SAMPLE_AS=images'], 'SAMPLE_AS'),
+    (['RESUME=True', 'SAMPLE_AS=images'], 'SAMPLE_AS')])
+def test_settings_of_load_without_load_are_refused_on_the_command_line(words, name):
+    assert_told((*words,), f'{name} is ', 'on the command line, but does nothing without LOAD=True', 'leave')
 
 
 def test_settings_of_load_in_the_file_are_told(make_settings, pictures):
     settings = make_settings(dataset_path=str(pictures), batch_size=4, run='mine', checkpoint='best')
-    assert check(settings) == [
+    assert remarks(settings) == [
         "RUN is 'mine' in mission_control.py, but does nothing without LOAD=True or RESUME=True.",
         "CHECKPOINT is 'best' in mission_control.py, but does nothing without LOAD=True or START_FROM."]
-    assert check(make_settings(dataset_path=str(pictures), batch_size=4)) == []
+    assert remarks(make_settings(dataset_path=str(pictures), batch_size=4)) == []
 
 
 @pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
 @pytest.mark.parametrize('word', ['START_FROM=roses', 'START_FROM=shipped', 'RECIPE=auto'])
-def test_what_a_run_takes_when_it_begins_is_refused_later(run, results, what, word):
-    assert_told(run(f'{what}=True', f'RESULTS_PATH={results}', word), f'{word.partition("=")[0]} is ',
+def test_what_a_run_takes_when_it_begins_is_refused_later(results, what, word):
+    assert_told((f'{what}=True', f'RESULTS_PATH={results}', word), f'{word.partition("=")[0]} is ',
                 f'on the command line, but does nothing with {what}=True, only where a run begins: leave')
 
 
 def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, results):
-    assert check(make_settings(load=True, results_path=str(results), start_from='no such run', recipe='auto')) == []
+    assert remarks(make_settings(load=True, results_path=str(results), start_from='no such run', recipe='auto')) == []
 
 
-def test_no_checkpoint_of_the_shipped_model_is_chosen(run, make_settings, tmp_path, monkeypatch):
+def test_no_checkpoint_of_the_shipped_model_is_chosen(make_settings, tmp_path, monkeypatch):
     (tmp_path / 'roses.npz').touch()
     monkeypatch.setattr(shipped, 'FILE', tmp_path / 'roses.npz')
-    assert check(make_settings(load=True, run='shipped', results_path=str(tmp_path), checkpoint='best')) == [
+    assert remarks(make_settings(load=True, run='shipped', results_path=str(tmp_path), checkpoint='best')) == [
         "CHECKPOINT is 'best' in mission_control.py, but does nothing with the shipped model, which has no other."]
-    assert_told(run('LOAD=True', 'RUN=shipped', 'CHECKPOINT=best'), 'CHECKPOINT is', 'shipped model', 'leave')
+    assert_told(('LOAD=True', 'RUN=shipped', 'CHECKPOINT=best'), 'CHECKPOINT is', 'shipped model', 'leave')
 
 
 def test_the_shipped_model_where_there_is_none_or_where_a_run_is_wanted(make_settings, pictures, tmp_path, monkeypatch):
@@ -138,43 +174,44 @@ def test_the_shipped_model_where_there_is_none_or_where_a_run_is_wanted(make_set
     for changes, named in (({'load': True, 'run': 'shipped'}, 'RUN'), ({'start_from': 'shipped'}, 'START_FROM')):
         with pytest.raises(BadInput, match=f"^{named} is 'shipped', but this copy of the project has no shipped model: "
                                            f'there is no .*none.npz.*leave {named} out.$'):
-            check(make_settings(dataset_path=str(pictures), batch_size=4, **changes))
+            remarks(make_settings(dataset_path=str(pictures), batch_size=4, **changes))
     with pytest.raises(BadInput, match=r"^RUN is 'shipped' .*RESUME goes on with a run of your own: START_FROM="):
-        check(make_settings(resume=True, run='shipped'))
+        remarks(make_settings(resume=True, run='shipped'))
 
 
-def test_a_run_to_start_from_that_is_not_there(run, pictures, results):
+def test_a_run_to_start_from_that_is_not_there(pictures, results):
     words = [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', f'RESULTS_PATH={results}']
-    assert_told(run(*words, 'START_FROM=mine'), "START_FROM is 'mine', but there is no such folder")
-    assert_told(run(*words, 'START_FROM=latest'), f'There is no run in {results / "pictures"} yet',
+    assert_told((*words, 'START_FROM=mine'), "START_FROM is 'mine', but there is no such folder")
+    assert_told((*words, 'START_FROM=latest'), f'There is no run in {results / "pictures"} yet',
                 "START_FROM 'roses' or 'two' has some. Set it so, or set START_FROM = ''")
 
 
 def test_a_folder_that_gives_its_name_to_the_runs_is_told(pictures):
     arguments = [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4']
-    sentence, = check(read_settings(REPO / 'mission_control.py', arguments))
+    sentence, = planned(*arguments).remarks
     assert sentence == ("Runs are kept under 'pictures', the name of the folder of pictures: DATASET_CHOSEN=… gives "
                         'another.')
-    assert check(read_settings(REPO / 'mission_control.py', [*arguments, 'DATASET_CHOSEN=mine'])) == []
+    assert planned(*arguments, 'DATASET_CHOSEN=mine').remarks == []
 
 
-@pytest.mark.parametrize('name', ['Z_DIM', 'N_SAMPLES', 'N_ITERATIONS'])
-def test_what_does_not_fit_into_memory(run, pictures, name):
-    done = run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', f'{name}=1e9')
-    if name == 'N_ITERATIONS':
-        assert 'not installed' in done.stderr  # TensorFlow's turn
-    else:
-        assert_told(done, f'{name} is 1000000000 on the command line, which needs', 'GB of memory', f'lower {name}')
+@pytest.mark.parametrize('name', ['Z_DIM', 'N_SAMPLES'])
+def test_what_does_not_fit_into_memory(pictures, name):
+    assert_told((f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', f'{name}=1e9'),
+                f'{name} is 1000000000 on the command line, which needs', 'GB of memory', f'lower {name}')
+
+
+def test_any_number_of_iterations_fits_into_memory(pictures):
+    assert planned(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', 'N_ITERATIONS=1e9').settings.n_iterations == 10**9
 
 
 def test_a_batch_that_does_not_fit_into_memory(make_settings, tmp_path, monkeypatch):
     for number in range(500):
         (tmp_path / f'{number}.png').touch()
-    monkeypatch.setattr(checks, '_memory', lambda: 2**30)
-    assert check(make_settings(dataset_path=str(tmp_path), batch_size=12)) == []
+    monkeypatch.setattr(planning.os, 'sysconf', {'SC_PHYS_PAGES': 2**18, 'SC_PAGE_SIZE': 2**12}.get)
+    assert remarks(make_settings(dataset_path=str(tmp_path), batch_size=12)) == []
     with pytest.raises(BadInput, match=r'BATCH_SIZE is 400 in mission_control\.py, which needs some 2 GB of memory, '
                                        r'but this machine has 1 GB: lower BATCH_SIZE\.'):
-        check(make_settings(dataset_path=str(tmp_path), batch_size=400))
+        make_plan(make_settings(dataset_path=str(tmp_path), batch_size=400))
 
 
 @pytest.fixture
@@ -189,15 +226,15 @@ def results(tmp_path):
 
 @pytest.mark.parametrize(('words', 'name'), [
     (['SAMPLE_AS=images', 'N_SAMPLES=1e9'], 'N_SAMPLES'), (['SAMPLE_AS=interpolation', 'N_FRAMES=1e9'], 'N_FRAMES')])
-def test_what_load_has_no_room_for(run, results, words, name):
-    assert_told(run('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
+def test_what_load_has_no_room_for(results, words, name):
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
 
 
 @pytest.mark.parametrize('words', [
     [f'RESULTS_PATH={"a" * 300}'], ['RESULTS_PATH=' + 'a/' * 3000], [f'RUN={"a" * 300}'], [f'RUN=x/{"a" * 300}']],
     ids=['results', 'long results', 'run', 'path'])
-def test_names_that_are_too_long_for_the_system(run, words):
-    assert_told(run('LOAD=True', *words))
+def test_names_that_are_too_long_for_the_system(words):
+    assert_told(('LOAD=True', *words))
 
 
 def test_a_number_that_is_none_to_python_in_the_name_of_a_folder(results):
