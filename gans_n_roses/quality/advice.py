@@ -1,25 +1,25 @@
-"""What a run's figures mean, in plain words, and what to do when a pattern lasts."""
+"""Advice: the meaning of a run's figures in plain words, and what to do when a bad sign persists."""
 
 from collections import deque
 
-from gans_n_roses.quality.recipe import missing_remedies
+from gans_n_roses.runs.recipe import missing_remedies
 
 WINDOW = 500  # iterations over which the discriminator's certainty is averaged
-# Beside a discriminator that is sure, the generator's gradients vanish or are noise (Arjovsky and Bottou 2017,
+# Beside a discriminator that is certain, the generator's gradients vanish or are noise (Arjovsky and Bottou 2017,
 # arXiv:1701.04862, sec. 2.2). Measured: 0.95 to 0.98 from iteration 1,000 on with 67 roses as in the article, and from
 # 21,000 on with 641 photographs and R1_GAMMA, where nothing got better any more; 0.55 to 0.9 where it did. How often
 # the discriminator is right is a poorer sign: 97 % with R1_GAMMA at 9,000 already, while the pictures still got better.
-SURE = 0.95
-NO_LONGER = 0.85
-# Of photographs that were never shown, up to 2 % pass for copies.
-COPIES_ALLOWED = 0.1
-# Iterations that copies or sameness must last. A run that learns well begins with one kind of picture: with 67 roses
-# of 16 pixels, as in the article, its variety stands still at a fifth of the real pictures' for 160 iterations and
-# passes a half at 260. Four times those 260 leave room for larger pictures, which are learnt more slowly.
-LASTS = 1000
+CERTAIN = 0.95
+UNCERTAIN_AGAIN = 0.85
+COPIES_ALLOWED = 0.1  # share of the pictures; of photographs that were never shown, up to 2 % pass for copies
 VARIETY_WANTED = 0.5  # of the real pictures' own
+# Iterations that copies or sameness must go on for, before advice is given. A run that learns well begins with one kind
+# of picture: with 67 roses of 16 pixels, as in the article, its variety stands still at a fifth of the real pictures'
+# for 160 iterations and passes a half at 260. Four times those 260 leave room for larger pictures, which are learnt
+# more slowly.
+PERSISTENT = 1000
 
-REAL_RUN = 'real_pictures'  # in TensorBoard, beside the run: what pictures as good as real ones would give
+REAL_RUN = 'real_pictures'  # in TensorBoard, beside the run: the measures that pictures as good as real ones have
 
 MEANINGS = {
     'Discriminator_Loss': 'How wrong the discriminator was about the batch, real and generated pictures added up. '
@@ -64,25 +64,25 @@ MEANINGS = {
 
 
 class Adviser:
-    """Watches the figures of one run; each piece of advice is given once, and again after its cause was gone or the run
-    was resumed.
+    """Watches the figures of one run, and says what they mean.
+
+    Each piece of advice is given once. It is given again if its cause comes back, or the run is resumed.
 
     Args:
       settings: Settings; reads mirror, augment, r1_gamma and recipe, so that nobody is told to switch on what is on.
     """
 
     def __init__(self, settings):
-        off = [f'{name} = {value!r}' for name, value in missing_remedies(settings, begun=True).items()]
-        listed = ' and '.join(filter(None, [', '.join(off[:-1]), *off[-1:]]))
-        self._remedy = f'switch on {listed}' if off else 'add pictures, or stop here'
-        # RECIPE is for a run that begins, and has taken what is missing unless the user would not have it.
+        off = ', '.join(f'{name} = {value!r}' for name, value in missing_remedies(settings, begun=True).items())
+        self._remedy = f'switch on {" and ".join(off.rsplit(", ", 1))}' if off else 'add pictures, or stop here'
+        # With RECIPE, what is missing was switched off by hand: taking the recipe again would not bring it back.
         self._anew = "with RECIPE = 'auto'" if off and settings.recipe == 'article' else f'and {self._remedy}'
         self._certainties = deque(maxlen=WINDOW)
-        self._measures = deque()
-        self._said = set()
+        self._measured = deque()  # (iteration, share of copies, variety beside the real pictures')
+        self._given = set()
 
     def watch_training(self, scalars):
-        """Look at one iteration.
+        """Look for overfitting in the scalars of one iteration.
 
         Args:
           scalars: dict with "D_of_x" and "D_of_G_of_z", probabilities.
@@ -91,67 +91,56 @@ class Adviser:
         """
         self._certainties.append((scalars['D_of_x'] + 1 - scalars['D_of_G_of_z']) / 2)
         mean = sum(self._certainties) / len(self._certainties)
-        return self._rule(
-            'overfitting', len(self._certainties) == WINDOW and mean > SURE, mean < NO_LONGER,
+        return self._advise(
+            'overfitting', len(self._certainties) == WINDOW and mean > CERTAIN, mean < UNCERTAIN_AGAIN,
             f'For {WINDOW} iterations the discriminator gave the right answer a probability of {mean:.0%}: it knows '
             f'the pictures by heart, and the generator learns little from it. To change that, {self._remedy}.')
 
-    def watch_measures(self, iteration, measures, expected, best):
-        """Look at one measurement for what lasts: copies, sameness.
+    def watch_measures(self, iteration, measures, expected, plateau, best):
+        """Look for copies, sameness and a plateau in one measurement and those before it.
 
         Args:
-          iteration: when it was made.
+          iteration: when it was measured.
           measures: dict, of `metrics.measure`.
-          expected: dict, what pictures as good as real ones would have.
+          expected: dict, the measures that pictures as good as real ones would have.
+          plateau: Plateau.
           best: the best checkpoint, which copies less, and the command that makes roses with it, in words; '' where
             there is none.
         Returns:
           list of sentences, mostly empty.
         """
-        self._measures.append((iteration, measures))
-        while len(self._measures) > 1 and self._measures[1][0] <= iteration - LASTS:
-            self._measures.popleft()  # the first one left is the last that is old enough, if any is
-        begun, _ = self._measures[0]
-        lasts = begun <= iteration - LASTS
-        copies = [each['Quality/Copies'] for _, each in self._measures]
-        real = max(expected['Quality/Diversity'], 1e-6)
-        varieties = [each['Quality/Diversity'] / real for _, each in self._measures]
-        copying = lasts and min(copies) > COPIES_ALLOWED and copies[-1] >= copies[0]
-        alike = lasts and max(varieties) < VARIETY_WANTED and varieties[-1] <= varieties[0]
-        return self._rule(
+        variety = measures['Quality/Diversity'] / max(expected['Quality/Diversity'], 1e-6)
+        self._measured.append((iteration, measures['Quality/Copies'], variety))
+        while len(self._measured) > 1 and self._measured[1][0] <= iteration - PERSISTENT:
+            self._measured.popleft()  # the oldest one kept is the last that is old enough, if any is
+        iterations, copies, varieties = zip(*self._measured, strict=True)
+        persistent = iterations[0] <= iteration - PERSISTENT
+        copying = persistent and min(copies) > COPIES_ALLOWED and copies[-1] >= copies[0]
+        alike = persistent and max(varieties) < VARIETY_WANTED and variety <= varieties[0]
+        floor = expected.get('Quality/Distance')
+        real = '' if floor is None else f'; real pictures: below {floor:.0f}'
+        return [*self._advise(
             'copying', copying, copies[-1] <= COPIES_ALLOWED,
             f'{copies[-1]:.0%} of the generated pictures are near copies of real ones, and no longer fewer: '
             f'training longer will not make new ones. Train anew {self._anew}'
             + (f'; or stop here and make roses with the best checkpoint, {best}' if best else '.')
-        ) + self._rule(
-            'variety', alike, varieties[-1] >= VARIETY_WANTED,
-            f'The generated pictures are only {varieties[-1]:.0%} as varied as the real ones, and not more varied than '
-            f'at iteration {begun}: the generator makes few kinds of picture, whatever z is. '
-            f'Train anew with a lower LEARNING_RATE, or {self._remedy}.')
+        ), *self._advise(
+            'variety', alike, variety >= VARIETY_WANTED,
+            f'The generated pictures are only {variety:.0%} as varied as the real ones, and not more varied than '
+            f'at iteration {iterations[0]}: the generator makes few kinds of picture, whatever z is. '
+            f'Train anew with a lower LEARNING_RATE, or {self._remedy}.'
+        ), *self._advise(
+            'plateau', plateau.lasts, not plateau.lasts,
+            f'Since iteration {plateau.better.iteration} the generated pictures have come no nearer to the real ones, '
+            f'by more than chance (Quality/Distance {round(measures["Quality/Distance"])} ± '
+            f'{measures["Quality/Standard_Error"]:.0f}{real}). Training longer will hardly make them better.'
+            + (f' Make roses with the best checkpoint, {best}' if best else ''))]
 
-    def watch_plateau(self, lasts, since, measures, expected, best):
-        """Say that nothing has got better for long.
-
-        Args:
-          lasts: whether it is so.
-          since: the iteration that was better last.
-          measures, expected, best: as in `watch_measures`.
-        Returns:
-          list of sentences, mostly empty.
-        """
-        distance, floor = round(measures['Quality/Distance']), expected.get('Quality/Distance')
-        real = '' if floor is None else f'; real pictures: below {floor:.0f}'
-        return self._rule(
-            'plateau', lasts, not lasts,
-            f'Since iteration {since} the generated pictures have come no nearer to the real ones, by more than chance '
-            f'(Quality/Distance {distance} ± {measures["Quality/Standard_Error"]:.0f}{real}). '
-            'Training longer will hardly make them better.'
-            + (f' Make roses with the best checkpoint, {best}' if best else ''))
-
-    def _rule(self, name, holds, gone, sentence):
+    def _advise(self, name, holds, gone, sentence):
+        """List of the sentence where its cause holds and it was not yet given; an empty one otherwise."""
         if gone:
-            self._said.discard(name)
-        if not holds or name in self._said:
+            self._given.discard(name)
+        if not holds or name in self._given:
             return []
-        self._said.add(name)
+        self._given.add(name)
         return [sentence]

@@ -1,4 +1,4 @@
-"""Which real picture each generated one is most like, and whether it is a copy; and how varied pictures are.
+"""The real picture that each generated one is most like, and whether it is a copy; and how varied pictures are.
 
 Pictures are uint8 [n, size, size, 3] throughout, size a power of two from 16 to 256.
 """
@@ -8,30 +8,31 @@ from typing import NamedTuple
 import numpy as np
 
 from gans_n_roses.pictures.folder import spread_rows
+from gans_n_roses.quality.distance import distances, mean_apart
+from gans_n_roses.quality.statistics import cell_means, chunks
 
-THUMBS = (4, 8)  # pixels a side of the thumbnails that pictures are compared as
-NEIGHBOURS = 3  # real pictures that are a picture's surroundings
+COARSE, FINE = 4, 8  # pixels a side of the two thumbnails that pictures are compared by
+NEIGHBOURS = 3  # nearest real pictures whose mean distance is what is usual there
 # A ratio below it is called a copy: 94 % of disguised copies are, and of unseen photographs 0 of 640, 1 of 63.
 COPY = 0.6
-CONTRAST = np.float32(10)  # grey levels of 255: a picture's deviation is taken for at least that
-SAME = 0.02  # of a picture's contrast: real pictures nearer than that are one picture twice
-VALUES = 3 * len(THUMBS)  # what the squares of two thumbnails are divided by
-MOST_VARIED = 1024
+CONTRAST = np.float32(10)  # grey levels of 255: a picture of less contrast is treated as having that much
+SAME = 0.02  # of a picture's contrast: real pictures nearer than that are duplicates
+MOST_VARIED = 1024  # pictures whose diversity stands for all
 CHUNK = 64  # pictures compared to all real ones at a time: bounds the memory
 
 
 def diversity(pictures):
-    """How far apart two pictures are on average, in grey levels of 255: 0, all are the same.
+    """Mean distance of two pictures, in grey levels of 255: 0 if all are the same.
 
     Compared are thumbnails of 8×8 without their brightness, of MOST_VARIED pictures at most.
     """
-    cells = _cells(pictures[spread_rows(len(pictures), MOST_VARIED)], max(THUMBS))
-    flat = (cells - cells.mean((1, 2, 3), keepdims=True)).reshape(len(cells), -1)
-    return float(_distances(flat, flat, flat.shape[1]).sum() / max(len(flat) * (len(flat) - 1), 1))
+    cells = _cells(pictures[spread_rows(len(pictures), MOST_VARIED)], FINE)
+    cells = cells - cells.mean(1, keepdims=True)
+    return float(mean_apart(distances(cells, cells, np.float32, 1 / cells.shape[1])))
 
 
 def thumbnails(pictures, rows):
-    """What pictures are compared as: without their brightness, and all of the same contrast.
+    """Thumbnails that pictures are compared by: without their brightness, and all of the same contrast.
 
     Contrast is taken out because a picture of strong contrast is far from everything, its own imperfect copy included.
 
@@ -41,18 +42,21 @@ def thumbnails(pictures, rows):
     Returns:
       float32 [k, 240]; the mean square of each size is 1 or less, and both sizes count alike.
     """
-    parts = [_thumbs(pictures[rows[start:start + CHUNK]]) for start in range(0, len(rows), CHUNK)]
-    return np.concatenate(parts)
+    return np.concatenate([_thumbs(pictures[each]) for each in chunks(rows, CHUNK)])
 
 
 def _thumbs(pictures):
-    found, fine = [], _cells(pictures, max(THUMBS))
-    for side in THUMBS:
+    found, fine = [], cell_means(pictures, FINE)
+    for side in (COARSE, FINE):
         cells = _cells(fine, side)
-        cells = cells - cells.mean((1, 2, 3), keepdims=True)
-        cells = cells / np.sqrt(np.square(cells).mean((1, 2, 3), keepdims=True) + CONTRAST**2)
-        found.append(cells.reshape(len(pictures), -1) / side)
+        contrast = np.sqrt(cells.var(1, keepdims=True) + CONTRAST**2)
+        found.append((cells - cells.mean(1, keepdims=True)) / contrast / side)
     return np.concatenate(found, axis=1)
+
+
+def _cells(pictures, side):
+    """The means of side × side cells in one row: float32 [n, side * side * 3]."""
+    return cell_means(pictures, side).reshape(len(pictures), -1)
 
 
 class Nearest(NamedTuple):
@@ -72,60 +76,46 @@ def nearest(real, fakes):
     doi:10.1023/B:VISI.0000029664.99615.94, sec. 7.1): a copy is much nearer to one picture than to all others.
 
     Args:
-      real: float32 [n, k], `thumbnails` of the real pictures.
+      real: float32 [n, 240], `thumbnails` of the real pictures.
       fakes: uint8 [m, size, size, 3].
     Returns:
       Nearest.
     """
-    rows, mirrored, distances, around = [], [], [], []
-    for start in range(0, len(fakes), CHUNK):
-        part = fakes[start:start + CHUNK]
-        upright, turned = (_distances(_thumbs(each), real) for each in (part, part[:, :, ::-1]))
-        both = np.minimum(upright, turned)
-        row, each = both.argmin(1), np.arange(len(part))
-        rows.append(row)
-        mirrored.append((turned < upright)[each, row])
-        distances.append(both[each, row])
-        same = _alike(real, row)  # the picture itself, and its duplicates
-        around.append(np.sqrt(_mean_of_nearest(np.where(same < SAME, np.inf, both))
-                              * _mean_of_nearest(np.where(same < SAME, np.inf, same))))
-    rows, mirrored, distances, around = map(np.concatenate, (rows, mirrored, distances, around))
-    return Nearest(rows, mirrored, distances.astype(np.float64) / around)
+    found = [_nearest(real, each) for each in chunks(fakes, CHUNK)]
+    return Nearest(*map(np.concatenate, zip(*found, strict=True)))
 
 
-def _alike(real, rows):
-    """Distances of some real pictures to all, mirrored or not, 0 to itself: float32 [r, n]."""
-    distances = np.minimum(_distances(real[rows], real), _distances(_mirrored(real[rows]), real))
-    distances[np.arange(len(rows)), rows] = 0
-    return distances
+def _nearest(real, fakes):
+    upright, turned = (_apart(_thumbs(each), real) for each in (fakes, fakes[:, :, ::-1]))
+    either = np.minimum(upright, turned)                                       # [m, n]
+    each, rows = np.arange(len(fakes)), either.argmin(1)
+    real_rows = real[rows]
+    among = np.minimum(_apart(real_rows, real), _apart(_mirrored(real_rows), real))
+    among[each, rows] = 0
+    others = among >= SAME  # neither the picture itself nor a duplicate
+    usual = np.sqrt(_mean_of_nearest(either, others) * _mean_of_nearest(among, others))
+    return Nearest(rows, (turned < upright)[each, rows], either[each, rows].astype(np.float64) / usual)
 
 
-def _mean_of_nearest(distances):
-    """[m, n], infinite where passed over → float64 [m]: mean of the NEIGHBOURS least; 1, strangers, where is none."""
-    count = min(NEIGHBOURS, distances.shape[1])
-    least = np.partition(distances, count - 1, axis=1)[:, :count].astype(np.float64)
-    known = np.isfinite(least)
-    return np.where(known.any(1), np.where(known, least, 0).sum(1) / np.maximum(known.sum(1), 1), 1)
+def _mean_of_nearest(apart, counted):
+    """Mean of the NEIGHBOURS smallest distances; 1, as of strangers, where none counts.
+
+    Args:
+      apart: float32 [m, n].
+      counted: bool [m, n], which distances count.
+    Returns:
+      float64 [m].
+    """
+    least = np.partition(np.where(counted, apart, np.inf), min(NEIGHBOURS, apart.shape[1]) - 1)[:, :NEIGHBOURS]
+    return np.ma.masked_invalid(least.astype(np.float64)).mean(1).filled(1)
 
 
 def _mirrored(thumbs):
     """Thumbnails of the mirrored pictures."""
-    found, start = [], 0
-    for side in THUMBS:
-        stop = start + side * side * 3
-        cells = thumbs[:, start:stop].reshape(-1, side, side, 3)[:, :, ::-1]
-        found.append(cells.reshape(len(thumbs), -1))
-        start = stop
-    return np.concatenate(found, axis=1)
+    parts = zip((COARSE, FINE), np.split(thumbs, [3 * COARSE**2], axis=1), strict=True)
+    return np.concatenate([part.reshape(-1, side, 3)[:, ::-1].reshape(part.shape) for side, part in parts], axis=1)
 
 
-def _cells(pictures, side):
-    """[n, size, size, 3] → float32 [n, side, side, 3], the mean of each cell."""
-    count, cell = len(pictures), pictures.shape[1] // side
-    return pictures.reshape(count, side, cell, side, cell, 3).mean((2, 4), dtype=np.float32)
-
-
-def _distances(a, b, values=VALUES):
-    """Distance of each row of a and each of b; of thumbnails 0 is the same, some 1.4 strangers: float32 [n, m]."""
-    squares = np.square(a).sum(1)[:, np.newaxis] + np.square(b).sum(1) - 2 * (a @ b.T)
-    return np.sqrt(np.maximum(squares * np.float32(1 / values), 0))
+def _apart(a, b):
+    """Distance of thumbnails: 0 is the same, some 1.4 are strangers: float32 [m, 240] and [n, 240] → [m, n]."""
+    return distances(a, b, np.float32, 1 / 6)  # the mean over 2 sizes of 3 channels

@@ -1,4 +1,4 @@
-"""How far generated pictures are from real ones: one number, its error, and what pictures as good as real ones give.
+"""The distance of generated pictures from real ones, its error, and what pictures as good as real ones would have.
 
 Two sets of pictures are compared by the energy distance of their statistics (Székely and Rizzo 2013,
 doi:10.1016/j.jspi.2013.03.018). It is the unbiased MMD (Binkowski et al. 2018, arXiv:1801.01401) with minus the
@@ -17,13 +17,13 @@ import numpy as np
 from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.statistics import describe
 
-MOST_REAL = 1024  # pictures that stand for a larger data set
-MOST_FAKES = 256  # of the generated ones
+MOST_REAL = 1024  # real pictures that are described at most; of a larger data set they are spread over all
+MOST_FAKES = 256  # generated pictures that are described at most
 FULL_SIZE = 128  # pixels a side: of pictures twice as large half as many are described, to bound the time
 # One real picture differs from another as much in each group; `second` tells models from photographs best, light least.
 WEIGHTS = {'energy': 1, 'spread': 1, 'orient': 1, 'scale': 1, 'second': 2, 'thumb': 0.5}
 ALL = 'all'
-ALIKE = 1e-3  # statistics whose deviation is below that do not differ
+ALIKE = 1e-3  # deviations and distances below that count as none
 SPLITS = 16  # of the real pictures into halves
 
 
@@ -38,32 +38,30 @@ class Reference(NamedTuple):
 
 
 class Distance(NamedTuple):
-    """How far generated pictures are from the real ones."""
+    """The distance of generated pictures from real ones."""
 
-    value: float  # 0: not to be told from real ones; may be a little below
+    value: float  # 0 cannot be told from real; by chance it may be a little below
     error: float  # standard error, by the generated pictures that happened to be drawn
     parts: dict  # of each group of statistics alone: value
 
 
 def describe_reference(pictures):
-    """Everything that generated pictures are compared to.
+    """Compute everything that generated pictures are compared to.
 
     Args:
-      pictures: uint8 [n, size, size, 3]; of more than MOST_REAL, so many stand for all (half of it at 256 pixels).
+      pictures: uint8 [n, size, size, 3]. At most MOST_REAL are used (half of it at 256 pixels).
     Returns:
       Reference.
     """
     groups = describe(some(pictures, MOST_REAL))
-    deviations = {name: float(np.sqrt(group.var(0).sum())) for name, group in groups.items()}
-    scales = {name: weight / (deviations[name] if deviations[name] > ALIKE else 1) for name, weight in WEIGHTS.items()}
+    scales = {name: weight / _unit(float(np.sqrt(groups[name].var(0).sum()))) for name, weight in WEIGHTS.items()}
     scaled = _scaled(groups, scales)
-    distances = {name: _distances(each, each) for name, each in scaled.items()}
-    return Reference(scales, scaled, {name: _mean_apart(each) for name, each in distances.items()},
-                     _floor(distances[ALL]))
+    among = {name: _among(each) for name, each in scaled.items()}
+    return Reference(scales, scaled, {name: mean_apart(each) for name, each in among.items()}, _floor(among[ALL]))
 
 
 def distance(reference, fakes):
-    """How far generated pictures are from the real ones, all in all and by each group of statistics alone.
+    """Compute the distance of generated pictures from real ones, by all statistics and by each group alone.
 
     Args:
       reference: Reference.
@@ -71,13 +69,18 @@ def distance(reference, fakes):
     Returns:
       Distance.
     """
-    found = {}
-    for name, each in _scaled(describe(some(fakes, MOST_FAKES)), reference.scales).items():
-        to_real, among = _distances(each, reference.scaled[name]).mean(1), _distances(each, each).sum(1)
-        apart = reference.apart[name]
-        found[name] = [_in_thousandths(each, apart) for each in _energy_distance(to_real, among, apart)]
+    found = {name: _energy_distance(distances(each, reference.scaled[name]).mean(1), _among(each).sum(1),
+                                    reference.apart[name])
+             for name, each in _scaled(describe(some(fakes, MOST_FAKES)), reference.scales).items()}
     value, error = found.pop(ALL)
     return Distance(value, error, {name: alone for name, (alone, _) in found.items()})
+
+
+def distances(a, b, dtype=np.float64, factor=1):
+    """Euclidean distance of each row of a and each of b: [n, k] and [m, k] → [n, m] of dtype; squares times factor."""
+    a, b = np.asarray(a, dtype), np.asarray(b, dtype)
+    squares = np.square(a).sum(1)[:, np.newaxis] + np.square(b).sum(1) - 2 * (a @ b.T)
+    return np.sqrt(np.maximum(squares * factor, 0))
 
 
 def some(pictures, most):
@@ -93,50 +96,54 @@ def _scaled(groups, scales):
 
 
 def _energy_distance(to_real, among, apart):
-    """Unbiased, and its jackknife error (Efron and Stein 1981) over the generated pictures, in closed form.
+    """The unbiased energy distance, and its jackknife error (Efron and Stein 1981) over the generated pictures.
 
     Args:
       to_real: [m], mean distance of each generated picture to the real ones.
       among: [m], sum of its distances to the other generated ones.
       apart: mean distance of two real pictures.
     Returns:
-      (value, error).
+      (value, error), floats in thousandths of `apart`.
     """
-    m, a, s = len(to_real), to_real.sum(), among.sum()
-    value = 2 * a / m - apart - s / (m * (m - 1))
-    without = 2 * (a - to_real) / (m - 1) - apart - (s - 2 * among) / ((m - 1) * (m - 2))  # each one left out
-    return float(value), float(np.sqrt((m - 1) / m * np.square(without - without.mean()).sum()))
+    def value(m, to_real, among):
+        return 2 * to_real / m - apart - among / (m * (m - 1))
+
+    m, to_all, among_all = len(to_real), to_real.sum(), among.sum()
+    without = value(m - 1, to_all - to_real, among_all - 2 * among)  # each one left out
+    error = np.sqrt((m - 1) / m * np.square(without - without.mean()).sum())
+    return _in_thousandths(value(m, to_all, among_all), apart), _in_thousandths(error, apart)
 
 
-def _floor(distances):
+def _floor(among):
     """Mean + 2 deviations of the value over fixed random halves; None where there are too few pictures to halve."""
-    count = len(distances)
+    count = len(among)
     if count < 4:
         return None
     rng, values = np.random.RandomState(0), []
     for _ in range(SPLITS):
-        order = rng.permutation(count)
-        a, b = order[:count // 2], order[count // 2:]
-        within = [_mean_apart(distances[np.ix_(half, half)]) for half in (a, b)]
-        values.append(2 * distances[np.ix_(a, b)].mean() - sum(within))
-    return float(_in_thousandths(np.mean(values) + 2 * np.std(values), _mean_apart(distances)))
+        a, b = np.split(rng.permutation(count), [count // 2])
+        within = mean_apart(among[np.ix_(a, a)]) + mean_apart(among[np.ix_(b, b)])
+        values.append(2 * among[np.ix_(a, b)].mean() - within)
+    return _in_thousandths(np.mean(values) + 2 * np.std(values), mean_apart(among))
+
+
+def _among(pictures):
+    """Distance of each row to each other one, exactly 0 to itself: [n, k] → float64 [n, n]."""
+    found = distances(pictures, pictures)
+    np.fill_diagonal(found, 0)
+    return found
+
+
+def mean_apart(among):
+    """Mean distance of two different pictures, of all distances [n, n]; 0 where there is one picture."""
+    count = len(among)
+    return among.sum() / max(count * (count - 1), 1)
 
 
 def _in_thousandths(value, apart):
-    return 1000 * value / (apart if apart > ALIKE else 1)  # beside pictures that are all alike there is no unit
+    return float(1000 * value / _unit(apart))
 
 
-def _mean_apart(distances):
-    """Mean of the distances of two different pictures, of [n, n]; 0 where there is one."""
-    count = len(distances)
-    return float(distances.sum()) / max(count * (count - 1), 1)
-
-
-def _distances(a, b):
-    """Euclidean distance of each row of a and each of b: [n, k] and [m, k] → float64 [n, m]."""
-    a64, b64 = a.astype(np.float64), b.astype(np.float64)
-    squares = np.square(a64).sum(1)[:, np.newaxis] + np.square(b64).sum(1) - 2 * (a64 @ b64.T)
-    distances = np.sqrt(np.maximum(squares, 0))
-    if a is b:
-        np.fill_diagonal(distances, 0)
-    return distances
+def _unit(size):
+    """A size to divide by: 1 where pictures are all alike, and differ by none."""
+    return size if size > ALIKE else 1

@@ -1,7 +1,6 @@
-"""Everything that is measured of generated pictures, under the names that a user sees.
+"""All measures of generated pictures, under the names that a user sees.
 
-Pictures are uint8 [n, size, size, 3] throughout. All draws are fixed, so that two measurements differ by their pictures
-alone.
+Pictures are uint8 [n, size, size, 3] throughout. All draws are fixed: two measurements differ by their pictures alone.
 """
 
 from typing import NamedTuple
@@ -12,8 +11,8 @@ from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.copying import COPY, diversity, nearest, thumbnails
 from gans_n_roses.quality.distance import Reference, describe_reference, distance
 
-SCORE = 'Quality/Distance'  # of what is measured, what the best checkpoint has least of
-MOST_COMPARED = 30_000  # real pictures that copies are looked for among: of more, so many stand for all
+SCORE = 'Quality/Distance'  # the measure that the best checkpoint is chosen by: it has the least
+MOST_COMPARED = 30_000  # real pictures that copies are looked for among; a larger data set is sampled evenly
 
 
 class Real(NamedTuple):
@@ -26,7 +25,7 @@ class Real(NamedTuple):
 
 
 def describe_real(pictures):
-    """Everything that generated pictures are compared to.
+    """Compute everything that generated pictures are compared to.
 
     Args:
       pictures: uint8 [n, size, size, 3].
@@ -35,13 +34,14 @@ def describe_real(pictures):
     """
     reference = describe_reference(pictures)
     compared = spread_rows(len(pictures), MOST_COMPARED)
-    expected = {} if reference.floor is None else {SCORE: reference.floor}
-    return Real(reference, compared, thumbnails(pictures, compared),
-                {**expected, 'Quality/Diversity': diversity(pictures)})
+    expected = {'Quality/Diversity': diversity(pictures)}
+    if reference.floor is not None:
+        expected[SCORE] = reference.floor
+    return Real(reference, compared, thumbnails(pictures, compared), expected)
 
 
 def measure(real, fakes):
-    """All measures of generated pictures.
+    """Take all measures of generated pictures.
 
     Args:
       real: Real.

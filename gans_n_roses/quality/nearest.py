@@ -1,19 +1,19 @@
-"""The sheet of generated pictures over the real ones that are most like them."""
+"""The sheet that shows generated pictures over the real ones that are most like them."""
 
 import numpy as np
 
-from gans_n_roses.pictures.images import pairs
+from gans_n_roses.pictures.grids import pairs
 from gans_n_roses.quality.copying import nearest
 
 COPY_SHEET = 48  # generated pictures on a sheet
 
 
 def beside_nearest(real, pictures, fakes):
-    """Each generated picture over the real one that is most like it, the most alike pair first.
+    """Lay out each generated picture over the real one that is most like it, the most alike pair first.
 
     Args:
       real: Real.
-      pictures: uint8 [n, size, size, 3], those that `real` was made of.
+      pictures: uint8 [n, size, size, 3], those that `real` was computed of.
       fakes: uint8 [m, size, size, 3].
     Returns:
       uint8 [height, width, 3].

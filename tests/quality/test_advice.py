@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gans_n_roses.quality.advice import COPIES_ALLOWED, LASTS, WINDOW, Adviser
+from gans_n_roses.quality.advice import PERSISTENT, WINDOW, Adviser
+from gans_n_roses.quality.plateau import Plateau
+from gans_n_roses.runs.state import NOT_YET, Better
 
 # The probability that the discriminator gave the right answer, on average over a batch's 12 real and 12 generated
 # pictures (SEED 1): a is 0, y is 1. 2,000 iterations on 67 photographs, every tenth.
@@ -25,6 +27,7 @@ LONG_WITH_R1 = (
 # 67 roses as in the article, at 16 pixels, every 40th. It is a run that learns.
 VARIETY_OF_A_START = (
     12, 12, 14, 13, 29, 40, 50, 54, 57, 57, 57, 63, 64, 65, 65, 64, 65, 65, 63, 63, 61, 60, 60, 62, 61)
+GOING_ON = Plateau(NOT_YET, lasts=False)
 EXPECTED = {'Quality/Distance': 12.3, 'Quality/Diversity': 64}
 OFF = SimpleNamespace(mirror=False, augment='', r1_gamma=0, ema_decay=0, recipe='article')
 ON = SimpleNamespace(mirror=True, augment='color,translation,cutout', r1_gamma=1, ema_decay=0.999, recipe='article')
@@ -44,11 +47,17 @@ def told_while_training(series, settings=OFF, every=10):
     return told
 
 
-def told_of_measures(copies, diversity, settings=OFF, every=1000):
+def told_of_measures(copies, diversity, settings=OFF, every=1000, best='best-9: make it'):
+    """List of the sentences after each measurement."""
     adviser = Adviser(settings)
-    return [[sentence for sentence in adviser.watch_measures(
-        every * (k + 1), {'Quality/Copies': c, 'Quality/Diversity': d}, EXPECTED, 'best-9: make it')]
-        for k, (c, d) in enumerate(zip(copies, diversity, strict=True))]
+    return [told(adviser, every * (k + 1), c, d, best=best)
+            for k, (c, d) in enumerate(zip(copies, diversity, strict=True))]
+
+
+def told(adviser, iteration, copies, diversity, plateau=GOING_ON, best=''):
+    measures = {'Quality/Copies': copies, 'Quality/Diversity': diversity, 'Quality/Distance': 19.4,
+                'Quality/Standard_Error': 4.7}
+    return adviser.watch_measures(iteration, measures, EXPECTED, plateau, best)
 
 
 def test_overfitting_is_told_once_in_the_articles_run():
@@ -89,10 +98,8 @@ def test_only_what_is_off_is_named():
 
 
 def test_no_best_checkpoint_is_named_where_there_is_none():
-    adviser = Adviser(OFF)
-    measures = {'Quality/Copies': 0.5, 'Quality/Diversity': 60}
-    assert adviser.watch_measures(1000, measures, EXPECTED, '') == []
-    [sentence] = adviser.watch_measures(2000, measures, EXPECTED, '')
+    nothing, [sentence] = told_of_measures([0.5] * 2, [60] * 2, best='')
+    assert nothing == []
     assert 'best' not in sentence and "Train anew with RECIPE = 'auto'." in sentence
 
 
@@ -118,7 +125,6 @@ def test_copies_are_told_when_they_last(copies, told):
     assert [k for k, sentences in enumerate(lines) if sentences] == told
     assert all('the best checkpoint, best-9: make it' in sentence and f'{copies[k]:.0%}' in sentence
                for k, sentences in enumerate(lines) for sentence in sentences)
-    assert COPIES_ALLOWED == 0.1
 
 
 @pytest.mark.parametrize(('diversity', 'told'), [
@@ -131,17 +137,16 @@ def test_collapse_is_told_when_it_lasts(diversity, told):
 
 
 def test_a_plateau_is_told_once_with_its_figures_and_what_to_load():
-    adviser = Adviser(OFF)
-    measures = {'Quality/Distance': 19.4, 'Quality/Standard_Error': 4.7}
+    adviser, better = Adviser(OFF), Better(9000, 20, 4)
 
-    def told(lasts, best='best-9: make it'):
-        return adviser.watch_plateau(lasts, 9000, measures, EXPECTED, best)
-    assert told(False) == []
-    [sentence] = told(True)
+    def of_plateau(lasts, best='best-9: make it'):
+        return told(adviser, 20000, 0, 60, Plateau(better, lasts), best)
+    assert of_plateau(False) == []
+    [sentence] = of_plateau(True)
     assert 'Since iteration 9000' in sentence and '19 ± 5; real pictures: below 12' in sentence
     assert sentence.endswith('Make roses with the best checkpoint, best-9: make it')
-    assert told(True) == told(False) == []
-    assert told(True, '')[0].endswith('Training longer will hardly make them better.')
+    assert of_plateau(True) == of_plateau(False) == []
+    assert of_plateau(True, '')[0].endswith('Training longer will hardly make them better.')
 
 
 @pytest.mark.parametrize('every', [1, 2, 3])
@@ -153,18 +158,18 @@ def test_nothing_is_told_of_how_a_run_begins(every):
 
 @pytest.mark.parametrize('every', [20, 50, 250, 1000, 3000])
 def test_advice_comes_after_as_many_iterations_however_often_is_measured(every):
-    count = 2 + LASTS // every
+    count = 2 + PERSISTENT // every
     for copies, diversity in (([0.2] * count, [60] * count), ([0] * count, [20] * count)):
         told = [every * (k + 1) for k, sentences in enumerate(told_of_measures(copies, diversity, every=every))
                 if sentences]
-        assert told == [every + max(LASTS, every)]  # from the first measurement on
+        assert told == [every + max(PERSISTENT, every)]  # from the first measurement on
 
 
 def test_one_better_measurement_ends_the_pattern():
     copies = [0.2] * 30
     copies[7] = 0.05
     told = told_of_measures(copies, [60] * 30, every=100)
-    assert [k for k, sentences in enumerate(told) if sentences] == [8 + LASTS // 100]
+    assert [k for k, sentences in enumerate(told) if sentences] == [8 + PERSISTENT // 100]
 
 
 def test_the_average_of_the_weights_is_no_remedy_of_a_run_that_goes_on():

@@ -3,15 +3,22 @@
 import numpy as np
 import pytest
 
-from gans_n_roses.quality.plateau import no_better
-from gans_n_roses.runs.state import NOT_YET
+from gans_n_roses.quality.plateau import watch
+from gans_n_roses.runs.state import NOT_YET, Better
+
+
+def watched(series, every=1000):
+    """Plateau after each measurement; series: (value, error) of each."""
+    better = NOT_YET
+    for k, (value, error) in enumerate(series, start=1):
+        plateau = watch(better, every * k, every, value, error)
+        better = plateau.better
+        yield plateau
 
 
 def stops(series, every=1000):
-    """The iteration at which the rule says stop, or None; series: (value, error) of each measurement."""
-    better = np.array(NOT_YET)
-    return next((every * k for k, (value, error) in enumerate(series, start=1)
-                 if no_better(better, every * k, every, value, error)), None)
+    """The iteration at which the plateau is told, or None."""
+    return next((every * k for k, plateau in enumerate(watched(series, every), start=1) if plateau.lasts), None)
 
 
 # (Quality/Distance, Standard_Error) every 1,000 iterations of runs at 32 pixels, SEED 1 (docs/few_pictures.md).
@@ -60,22 +67,17 @@ def test_the_wait_is_patience_and_then_as_long_again():
     assert stops(steady([100 - k for k in range(10)] + [91] * 20, error=0.1)) == 20000
 
 
-def test_one_look_ends_no_run_however_rarely_is_measured():
+def test_one_measurement_ends_no_run_however_rarely_is_measured():
     assert stops(steady([60, 59, 59, 59, 59], error=4), every=5000) == 20000
 
 
 def test_what_was_better_last_is_known():
-    better = np.array(NOT_YET)
-    for iteration, value in [(1000, 9), (2000, 5), (3000, 4.9)]:
-        no_better(better, iteration, 1000, value, 0.5)
-    assert better.tolist() == [2000, 5, 0.5]
+    *_, plateau = watched(steady([9, 5, 4.9]))
+    assert plateau.better == Better(2000, 5, 0.5)
 
 
-@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
 def test_what_is_not_finite_is_never_better(value):
-    better = np.array(NOT_YET)
-    assert [no_better(better, iteration, 1000, value, 1) for iteration in (1000, 2000, 3000)] == [False, False, True]
-    better = np.array(NOT_YET)
-    no_better(better, 1000, 1000, 5, 1)
-    no_better(better, 2000, 1000, value, 1)
-    assert better[0] == 1000
+    assert [plateau.lasts for plateau in watched(steady([value] * 3))] == [False, False, True]
+    *_, plateau = watched(steady([5, value]))
+    assert plateau.better == Better(1000, 5, 0.5)
