@@ -1,17 +1,110 @@
-"""One picture's file → uint8 pixels, upright, opaque, cropped and scaled. Needs no TensorFlow."""
+"""Files of pictures → uint8 pixels, upright, opaque, cropped and scaled. Needs no TensorFlow."""
 
 import contextlib
 import hashlib
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
+TOGETHER = 256  # files that the threads are given at a time: bounds the memory, however many files there are
+UNREAD, OTHER = -1, -2  # in place of a row: a file that is not read (yet), and one that is no picture
+IDENTITY = ['name', 'size', 'modified', 'changed']  # a file is the same while these are
 # Pictures to a person, though Pillow alone does not open them: named when skipped, not passed over.
 OTHER_PICTURE_SUFFIXES = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.raw'}
 PNG_TO_8_BITS = {'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 256}  # what Pillow multiplies a PNG's levels by
 MOST_PIXELS = 2**27  # of a picture that is read
 LARGE_PIXELS = 2**23  # of the pictures that threads decode at the same time; for larger ones there is one thread
 STRIP_PIXELS = 2**20  # of a picture whose conversion needs many times its own memory
+
+
+class Chunk(NamedTuple):
+    """The pictures among some files that follow one another."""
+
+    pictures: np.ndarray  # uint8 [m, size, size, 3]
+    skipped: list  # (name, reason), one for each picture that cannot be read; safe to print
+
+
+def describe_files(root, names):
+    """Describe files without opening them.
+
+    Args:
+      root: Path of the folder.
+      names: list of str, paths in the folder.
+    Returns:
+      The table of files, a structured array [n]:
+        name: the path in the folder, in the file system's own bytes, which need not be Unicode.
+        size, modified, changed: bytes, and the times of the last changes in nanoseconds; 0 where the system says none.
+        row: number of the picture among all pictures; here UNREAD, later OTHER for a file that is no picture.
+        enlarged: True for a picture that is smaller than it is needed.
+        digest: of the file's bytes.
+        checksum: of the picture's pixels; it belongs to the cache.
+    """
+    folder = os.path.join(root, '')  # text: a Path for each of a million files would take seconds
+    fields = [('name', f'S{max((len(os.fsencode(name)) for name in names), default=1)}'), ('size', 'i8'),
+              ('modified', 'i8'), ('changed', 'i8'), ('row', 'i8'), ('enlarged', '?'), ('digest', 'V16'),
+              ('checksum', 'u4')]
+    described = ((os.fsencode(name), *_state(folder + name), UNREAD, False, b'', 0) for name in names)
+    return np.fromiter(described, fields, len(names))
+
+
+def _state(path):
+    try:
+        known = os.stat(path)
+    except (OSError, ValueError):  # the reason is told when the file is read
+        return 0, 0, 0
+    # The time of change is the only one that moves with a file's rights, or under a copy that keeps the other.
+    return known.st_size, known.st_mtime_ns, known.st_ctime_ns
+
+
+def read_pictures(root, files, image_size, known=None):
+    """Read all files that are UNREAD, by threads, and number the pictures anew.
+
+    Args:
+      root: Path of the folder.
+      files: table of files, as `describe_files` returns it; its last columns are filled in as the chunks come. A
+        picture that cannot be read stays UNREAD.
+      image_size: height and width that the pictures are fitted to, in pixels.
+      known: pictures that need no reading, indexed by the rows that stand in the table at the beginning.
+    Yields:
+      Chunk, for the next TOGETHER files.
+    """
+    if (files['row'] == UNREAD).any():
+        Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
+    count = 0
+    with warnings.catch_warnings(), ThreadPoolExecutor(1) as for_large, ThreadPoolExecutor(os.cpu_count()) as pool, \
+            tqdm(None, 'Reading pictures', len(files), delay=1, leave=False, disable=None) as bar:
+        warnings.simplefilter('ignore')  # Pillow warns of odd metadata in files that it reads all the same
+        for first in range(0, len(files), TOGETHER):
+            some, skipped = files[first:first + TOGETHER], []
+            pixels = np.empty([len(some), image_size, image_size, 3], np.uint8)
+            recalled, unread = some['row'] >= 0, np.flatnonzero(some['row'] == UNREAD)
+            if recalled.any():
+                pixels[recalled] = known[some['row'][recalled]]
+            names = [os.fsdecode(name) for name in some['name'][unread]]
+            found = pool.map(lambda name, target: read_picture(root / name, target, for_large), names,
+                             (pixels[place] for place in unread))
+            for name, place, one in zip(names, unread, found, strict=True):
+                if isinstance(one, str):
+                    skipped.append((_printable(name), one))
+                elif one is None:
+                    some['row'][place] = OTHER
+                else:
+                    some['row'][place], (some['digest'][place], some['enlarged'][place]) = 0, one
+            bar.update(len(some))
+            pictures = some['row'] >= 0
+            some['row'][pictures] = count + np.arange(pictures.sum())
+            count += pictures.sum()
+            yield Chunk(pixels[pictures], skipped)
+
+
+def _printable(text):
+    """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
+    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def read_picture(path, target, for_large):

@@ -11,8 +11,9 @@ import numpy as np
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
-from gans_n_roses.pictures.reading import FILE, PICTURE, read_pictures
+from gans_n_roses.pictures.decoding import describe_files, read_pictures
 
+CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
 PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which the article's draw costs next to nothing
 
 
@@ -26,23 +27,26 @@ class Dataset(NamedTuple):
     fingerprint: str  # changes when a picture is added, removed or changed, or the order changes
 
 
-def load_dataset(path, image_size, cache=False):
+def load_dataset(path, image_size):
     """Read every picture in a folder and its subfolders.
+
+    Pictures are kept in a cache on the disk where that saves seconds: where all files together, or all pictures at
+    image_size, take CACHED_FROM bytes or more. Later starts read them from there. A smaller folder is read into
+    memory, and nothing is written.
 
     Args:
       path: the folder, str or Path.
       image_size: height and width that the pictures are fitted to, in pixels.
-      cache: True takes them from the cache, where they lie on the disk, and puts there what it lacks.
     Returns:
       uint8 [n, image_size, image_size, 3], sorted by path: an array, or CachedPictures, which are indexed like one.
     Raises:
       BadInput: no such folder, no readable picture in it, or more pictures than memory.
     """
-    return read_folder(path, image_size, cache).images
+    return read_folder(path, image_size).images
 
 
-def read_folder(path, image_size, cache=False):
-    """`load_dataset`, with what was skipped and found on the way: the same with and without cache.
+def read_folder(path, image_size):
+    """Read a folder as `load_dataset` does, with what was found and skipped on the way.
 
     Hidden files, and files that are no pictures, are passed over.
 
@@ -52,35 +56,32 @@ def read_folder(path, image_size, cache=False):
     """
     require_folder(path)
     root = Path(path)
-    names = list_files(root)
-    cached = read_through_cache(root, names, image_size) if cache else None
-    images, files, skipped = cached or _read_into_memory(root, names, image_size)
+    files = describe_files(root, list_files(root))
+    large = max(files['size'].sum(), len(files) * image_size**2 * 3) >= CACHED_FROM
+    try:
+        cached = read_through_cache(root, files, image_size) if large else None
+        images, files, skipped = cached or _read_into_memory(root, files, image_size)
+    except MemoryError:
+        raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
+                       'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
     if not len(images):
         raise BadInput(f'DATASET_PATH is {str(path)!r}, but it holds no picture that can be read '
-                       f'({len(names)} files looked at{_named(skipped)}): '
+                       f'({len(files)} files looked at{_named(skipped)}): '
                        'set it to a folder of pictures in mission_control.py.')
-    pictures = files[files['kind'] == PICTURE]
+    pictures = files[files['row'] >= 0]
     digests = pictures['digest']
     return Dataset(images, skipped, len(digests) - len(set(digests.tolist())), int(pictures['enlarged'].sum()),
                    hashlib.sha256(digests.tobytes()).hexdigest())
 
 
-def _read_into_memory(root, names, image_size):
-    """What `read_through_cache` returns, all in one array."""
-    try:
-        images = np.empty([len(names), image_size, image_size, 3], np.uint8)
-    except MemoryError:
-        raise BadInput(f'{len(names)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
-                       'set DATASET_PATH to fewer pictures, or set CACHE = True in mission_control.py, by which they '
-                       'stay on the disk.') from None
-    files, count = np.zeros(len(names), FILE), 0
-
-    def put(pictures):
-        nonlocal count
-        images[count:count + len(pictures)] = pictures
-        count += len(pictures)
-
-    skipped = read_pictures(root, names, image_size, files, put)
+def _read_into_memory(root, files, image_size):
+    """(Pictures in one array, table of files, skipped), as `read_through_cache` returns them."""
+    images = np.empty([len(files), image_size, image_size, 3], np.uint8)
+    count, skipped = 0, []
+    for chunk in read_pictures(root, files, image_size):
+        images[count:count + len(chunk.pictures)] = chunk.pictures
+        count += len(chunk.pictures)
+        skipped += chunk.skipped
     return images[:count], files, skipped
 
 

@@ -1,22 +1,36 @@
 """Decoded pictures kept on the disk: the same pictures, sooner; what has changed is noticed, and so is damage."""
 
+import errno
 import os
+import random
 import subprocess
 import sys
+import zipfile
 
 import filelock
 import numpy as np
 import PIL
 import pytest
 from conftest import REPO
-from launching import ENDLESS, assert_same_state, command_in, make_pictures, only_run
+from launching import ENDLESS, command_in, make_pictures, only_run
 from picture_files import SIZE, coloured, in_child, numbers, put
 
 from gans_n_roses.errors import RunFailed
-from gans_n_roses.pictures import cache, reading
+from gans_n_roses.pictures import cache, decoding
 from gans_n_roses.pictures.cache import CachedPictures
-from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.pictures.folder import CACHED_FROM, next_batch, read_folder
 from gans_n_roses.runs.folders import checkpoint_iterations
+
+
+@pytest.fixture(autouse=True)
+def every_folder_is_cached(monkeypatch):
+    monkeypatch.setattr('gans_n_roses.pictures.folder.CACHED_FROM', 0)
+
+
+def read_without_cache(folder, size=SIZE):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('gans_n_roses.pictures.folder.CACHED_FROM', float('inf'))
+        return read_folder(folder, size)
 
 
 @pytest.fixture
@@ -40,13 +54,19 @@ def path(folder):
 @pytest.fixture
 def decoded(monkeypatch):
     """List of the names of all files that were opened."""
-    names, read = [], reading.read_picture
-    monkeypatch.setattr(reading, 'read_picture', lambda path, *more: (names.append(path.name), read(path, *more))[1])
+    names, read = [], decoding.read_picture
+    monkeypatch.setattr(decoding, 'read_picture', lambda path, *more: (names.append(path.name), read(path, *more))[1])
     return names
 
 
+def make_large(folder):
+    """Let the files of a folder be many bytes, by one that is no picture; it takes no room on the disk."""
+    with open(put(folder, 'archive.zip', b'PK'), 'r+b') as file:
+        file.truncate(int(CACHED_FROM))
+
+
 def assert_as_without_cache(folder, size=SIZE):
-    with_cache, without = read_folder(folder, size, cache=True), read_folder(folder, size)
+    with_cache, without = read_folder(folder, size), read_without_cache(folder, size)
     assert type(with_cache.images) is CachedPictures and type(without.images) is np.ndarray
     assert np.array_equal(with_cache.images[:], without.images)
     assert with_cache[1:] == without[1:]
@@ -54,10 +74,10 @@ def assert_as_without_cache(folder, size=SIZE):
 
 
 def test_comes_out_as_without_cache_and_is_decoded_once(folder, decoded):
-    first = read_folder(folder, SIZE, cache=True)
+    first = read_folder(folder, SIZE)
     assert len(decoded) == 9
     decoded.clear()
-    second = read_folder(folder, SIZE, cache=True)
+    second = read_folder(folder, SIZE)
     assert sorted(decoded) == ['bad.jpg', 'cut.png']  # tried again: what was in the way may be gone
     assert np.array_equal(first.images[:], second.images[:])
     assert first[1:] == second[1:]
@@ -76,10 +96,10 @@ def test_comes_out_as_without_cache_and_is_decoded_once(folder, decoded):
     (lambda folder: put(folder, 'bad.jpg', coloured(80)), ['bad.jpg']),
 ], ids=['changed', 'added', 'removed', 'renamed', 'becomes a picture', 'becomes unreadable', 'mended'])
 def test_what_has_changed_is_noticed_and_decoded_alone(folder, decoded, change, again):
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     change(folder)
     decoded.clear()
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     assert set(decoded) == {'bad.jpg', 'cut.png', *again}
     assert len(decoded) == 2 + len([name for name in again if name != 'bad.jpg'])
     decoded.clear()
@@ -88,7 +108,7 @@ def test_what_has_changed_is_noticed_and_decoded_alone(folder, decoded, change, 
 
 def test_a_change_that_keeps_size_and_time_is_noticed(folder):
     known = os.stat(folder / 'a.png')
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     other = coloured(200)
     put(folder, 'a.png', other + bytes(known.st_size - len(other)))
     os.utime(folder / 'a.png', ns=(known.st_atime_ns, known.st_mtime_ns))
@@ -106,7 +126,7 @@ def test_names_that_are_no_unicode(tmp_path):
 
 
 def test_is_indexed_as_an_array(folder):
-    images = read_folder(folder, SIZE, cache=True).images
+    images = read_folder(folder, SIZE).images
     array = images[:]
     assert (type(array), array.dtype, array.shape, len(images)) == (np.ndarray, np.uint8, images.shape, 6)
     assert images.nbytes == array.nbytes
@@ -117,32 +137,70 @@ def test_is_indexed_as_an_array(folder):
         images[6]
 
 
+def test_a_batch_is_the_same_as_without_cache(folder):
+    cached, plain = read_folder(folder, SIZE).images, read_without_cache(folder).images
+    for mirror in (False, True):
+        drawn = [next_batch(images, 4, np.random.RandomState(1), mirror) for images in (cached, plain)]
+        assert np.array_equal(*drawn)
+
+
 # Damage
 
-@pytest.mark.parametrize('damage', [
-    lambda content: content[:-1000], lambda content: content[:20], lambda content: b'', lambda content: content[7:],
-    lambda content: content[:-200] + bytes([content[-200] ^ 1]) + content[-199:],
-    lambda content: content[:-9] + b'other 9\n', lambda content: b'not a cache at all' * 99,
-], ids=['cut', 'short', 'empty', 'begin is gone', 'index', 'mark', 'foreign'])
-def test_a_cache_that_will_not_do_is_made_anew_with_a_sentence(folder, path, capsys, damage):
-    read_folder(folder, SIZE, cache=True)
+def foreign_archive(path):
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('other', b'foreign')
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda path: os.truncate(path, path.stat().st_size - 1000), lambda path: os.truncate(path, 20),
+    lambda path: path.write_bytes(b''), lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    lambda path: path.write_bytes(path.read_bytes()[:-700] + b'?' + path.read_bytes()[-699:]),
+    lambda path: path.write_bytes(b'not a cache at all' * 99), foreign_archive,
+    lambda path: (path.unlink(), os.mkfifo(path)), lambda path: (path.unlink(), path.symlink_to(path.name)),
+], ids=['cut', 'short', 'empty', 'zeros', 'table', 'foreign', 'foreign archive', 'pipe', 'loop'])
+def test_a_cache_that_will_not_do_is_made_anew_with_a_sentence(folder, path, capsys, spoil):
+    read_folder(folder, SIZE)
     assert capsys.readouterr().out == ''
     whole = path.read_bytes()
-    path.write_bytes(damage(whole))
+    spoil(path)
     assert_as_without_cache(folder)
     told = capsys.readouterr().out
-    assert told.startswith(f'The cache of decoded pictures {path} is made anew: ') and told.count('\n') == 1
+    assert told.startswith(f'The cache of decoded pictures {path} was made anew: ') and told.count('\n') == 1
     assert path.read_bytes() == whole
     assert_as_without_cache(folder)
     assert capsys.readouterr().out == ''
 
 
+def test_damage_anywhere_is_made_good_or_told_and_no_wrong_picture_comes_out(folder, path):
+    expected = read_without_cache(folder)
+    read_folder(folder, SIZE)
+    whole, rng = path.read_bytes(), random.Random(0)
+    for _ in range(300):
+        content, place = bytearray(whole), rng.randrange(len(whole))
+        content[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        found = read_folder(folder, SIZE)
+        assert found[1:] == expected[1:], place
+        try:
+            assert np.array_equal(found.images[:], expected.images), place
+        except cache.Damaged:
+            assert not path.exists()
+
+
+def test_a_folder_in_its_place_is_left_alone(folder, path, capsys):
+    put(path, 'file', b'somebody put it here')
+    assert np.array_equal(read_folder(folder, SIZE).images, read_without_cache(folder).images)
+    assert (path / 'file').exists()
+    told = capsys.readouterr().out
+    assert 'cannot be written: Is a directory' in told and told.count('\n') == 1
+
+
 def test_a_damaged_picture_is_never_given_out(folder, path, capsys):
-    images = read_folder(folder, SIZE, cache=True).images
+    images = read_folder(folder, SIZE).images
     content = bytearray(path.read_bytes())
-    content[2 * images[0].nbytes + 5] ^= 1
+    content[content.index(images[:].tobytes()) + 2 * images[0].nbytes + 5] ^= 1
     path.write_bytes(content)
-    images = read_folder(folder, SIZE, cache=True).images
+    images = read_folder(folder, SIZE).images
     assert len(images[:2]) == 2
     with pytest.raises(RunFailed, match='is damaged: picture 3 of 6 is not as it was written') as caught:
         images[[0, 2]]
@@ -153,9 +211,9 @@ def test_a_damaged_picture_is_never_given_out(folder, path, capsys):
 
 
 def test_a_damaged_picture_is_not_taken_over_into_the_next_cache(folder, path, capsys):
-    read_folder(folder, SIZE, cache=True)
+    first = read_folder(folder, SIZE).images[0]
     content = bytearray(path.read_bytes())
-    content[5] ^= 1
+    content[content.index(first.tobytes()) + 5] ^= 1
     path.write_bytes(content)
     put(folder, 'new.png', coloured(50))
     assert_as_without_cache(folder)
@@ -163,71 +221,115 @@ def test_a_damaged_picture_is_not_taken_over_into_the_next_cache(folder, path, c
 
 
 def test_another_decoder_makes_it_anew(folder, monkeypatch, capsys, decoded):
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     monkeypatch.setattr(PIL, '__version__', '99')
     decoded.clear()
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     assert len(decoded) == 9
-    assert 'is made anew: it was made by another version of the program or of Pillow.\n' in capsys.readouterr().out
+    assert 'was made anew: it was made by another version of the program or of Pillow.\n' in capsys.readouterr().out
 
 
 def test_pictures_stay_what_they_are_while_another_process_writes_the_cache_anew(folder):
-    images = read_folder(folder, SIZE, cache=True).images
+    images = read_folder(folder, SIZE).images
     before = images[:]
     put(folder, 'a.png', coloured(99))
-    assert numbers(read_folder(folder, SIZE, cache=True).images[:])[0] == 99
+    assert numbers(read_folder(folder, SIZE).images[:])[0] == 99
     assert np.array_equal(images[:], before)
+
+
+def test_plain_numpy_opens_it(folder, path):
+    images = read_folder(folder, SIZE).images
+    with np.load(path) as opened:
+        files, pictures = opened['files'], np.frombuffer(opened['pictures'], np.uint8).reshape(-1, SIZE, SIZE, 3)
+    assert np.array_equal(pictures, images[:])
+    assert files['name'][files['row'] >= 0].tolist() == [
+        b'a.png', b'b.png', b'same.png', b'sub/c.png', b'sub/d.png', b'z.png']
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_what_lies_in_the_place_of_the_file_aside_is_not_written_to(folder, path, tmp_path):
+    other = put(tmp_path, 'precious', b'stays')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f'.{path.name}.partial').symlink_to(other)
+    assert_as_without_cache(folder)
+    assert other.read_bytes() == b'stays' and path.exists()
+
+
+def test_the_file_of_an_older_version_is_deleted(folder, path):
+    older = put(path.parent, path.with_suffix('.pictures').name, b'roses 1')
+    read_folder(folder, SIZE)
+    assert not older.exists()
+
+
+def test_a_folder_is_cached_from_so_many_bytes_on(folder, path, monkeypatch):
+    monkeypatch.setattr('gans_n_roses.pictures.folder.CACHED_FROM', CACHED_FROM)
+    assert type(read_folder(folder, SIZE).images) is np.ndarray and not path.exists()
+    make_large(folder)
+    assert type(read_folder(folder, SIZE).images) is CachedPictures and path.exists()
 
 
 # A cache that cannot be written
 
+@pytest.mark.parametrize('fault', [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_costs_nothing_but_time(folder, path, monkeypatch, capsys, fault):
+    def refuse(*_):
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr('fcntl.flock', refuse)
+    assert type(read_folder(folder, SIZE).images) is np.ndarray
+    assert f'cannot be written: {os.strerror(fault)}. This costs time' in capsys.readouterr().out
+    assert not path.exists()
+
+
 def test_no_folder_for_it_costs_nothing_but_time(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('XDG_CACHE_HOME', str(put(tmp_path, 'file', b'')))
-    found = read_folder(folder, SIZE, cache=True)
+    found = read_folder(folder, SIZE)
     assert type(found.images) is np.ndarray
-    assert found[1:] == read_folder(folder, SIZE)[1:]
+    assert found[1:] == read_without_cache(folder)[1:]
     told = capsys.readouterr().out
     assert told.count('\n') == 1
     assert 'cannot be written: Not a directory. This costs time at each start, and nothing else' in told
 
 
-def test_a_full_disk_costs_nothing_but_time(folder, path):
+@pytest.mark.parametrize('bytes_that_fit', [0, 2000, 4700])
+def test_a_full_disk_costs_nothing_but_time(folder, path, bytes_that_fit):
     told, images, left = in_child("""
 import contextlib, io, pathlib, resource, signal
-from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.pictures import folder
+folder.CACHED_FROM = 0
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 with contextlib.redirect_stdout(io.StringIO()) as told:
-    images = read_folder(sys.argv[1], 16, cache=True).images
+    images = folder.read_folder(sys.argv[1], 16).images
 tell([told.getvalue(), images.tolist(), [each.name for each in pathlib.Path(sys.argv[2]).parent.glob('.*')]])
-""", folder, path)
+""", folder, path, bytes_that_fit)
     assert told.count('\n') == 1 and 'cannot be written: File too large' in told
-    assert np.array_equal(images, read_folder(folder, SIZE).images)
+    assert np.array_equal(images, read_without_cache(folder).images)
     assert f'.{path.name}.partial' not in left
     assert not path.exists()
 
 
 def test_too_little_room_is_told_before_the_disk_is_full(folder, path, monkeypatch, capsys, decoded):
     monkeypatch.setattr(cache.shutil, 'disk_usage', lambda _: cache.shutil._ntuple_diskusage(1, 1, 0))
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     assert 'it may need 0.0 GB, and 0.0 GB are free' in capsys.readouterr().out
     assert len(decoded) == 9 and not path.exists()
 
 
 def test_no_picture_makes_no_cache(tmp_path, caches):
     put(tmp_path, 'bad.jpg', b'')
-    before = set(caches.glob('*.pictures'))
+    before = set(caches.glob('*.npz'))
     with pytest.raises(Exception, match='holds no picture'):
-        read_folder(tmp_path, SIZE, cache=True)
-    assert set(caches.glob('*.pictures')) == before
+        read_folder(tmp_path, SIZE)
+    assert set(caches.glob('*.npz')) == before
 
 
 def test_a_large_one_is_told_when_it_is_made(folder, path, monkeypatch, capsys):
     monkeypatch.setattr(cache, 'TOLD_FROM', 4000)
-    read_folder(folder, SIZE, cache=True)
+    read_folder(folder, SIZE)
     told = capsys.readouterr().out
-    assert str(path) in told and 'Delete it whenever you like; CACHE=False makes none.' in told
-    read_folder(folder, SIZE, cache=True)
+    assert str(path) in told and 'Delete it whenever you like.' in told
+    read_folder(folder, SIZE)
     assert capsys.readouterr().out == ''
 
 
@@ -236,8 +338,9 @@ def test_a_large_one_is_told_when_it_is_made(folder, path, monkeypatch, capsys):
 READ = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from gans_n_roses.pictures.folder import read_folder
-print(read_folder(sys.argv[1], 16, cache=True).images[:].sum())
+from gans_n_roses.pictures import folder
+folder.CACHED_FROM = 0
+print(folder.read_folder(sys.argv[1], 16).images[:].sum())
 """
 
 
@@ -249,7 +352,7 @@ def test_processes_that_want_the_same_cache_make_it_once(folder, path):
         waiting = [other.stdout.readline() for other in others]
     sums = [other.communicate(timeout=60)[0] for other in others]
     assert all(line.endswith('waiting for it ...\n') for line in waiting)
-    assert sums == [f'{read_folder(folder, SIZE).images.sum()}\n'] * 3
+    assert sums == [f'{read_without_cache(folder).images.sum()}\n'] * 3
     assert_as_without_cache(folder)
     assert not list(path.parent.glob('.*.partial'))
 
@@ -259,14 +362,14 @@ def test_neither_making_it_nor_reading_all_of_it_holds_all_in_memory(tmp_path):
         put(tmp_path, f'{number:03d}.png', coloured(number))
     megabytes, grown, same = in_child("""
 import contextlib, resource
-from gans_n_roses.pictures import reading
-from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.pictures import decoding, folder
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == 'darwin' else 1e3)
-reading.TOGETHER = 4
-read_folder(sys.argv[1], 16)
+decoding.TOGETHER = 4
+folder.CACHED_FROM = 0
+folder.read_folder(sys.argv[1], 16)
 before = peak()
 with contextlib.redirect_stdout(None):  # it tells that it is large
-    images = read_folder(sys.argv[1], 640, cache=True).images
+    images = folder.read_folder(sys.argv[1], 640).images
 same = all(images[row][0, 0, 0] == row for row in range(len(images)))
 tell([images.nbytes / 1e6, peak() - before, same])
 """, tmp_path)
@@ -274,25 +377,16 @@ tell([images.nbytes / 1e6, peak() - before, same])
     assert grown < 60
 
 
-# Real runs
-
-def test_a_run_is_the_same_with_and_without_cache(launcher, tiny, caches, tmp_path):
-    data, before = make_pictures(tmp_path / 'data'), set(caches.glob('*.pictures'))
-    settings = {**tiny, 'DATASET_PATH': data, 'N_ITERATIONS': 3}
-    for cached in (False, True):
-        ended = launcher.run({**settings, 'CACHE': cached, 'RESULTS_PATH': tmp_path / str(cached)})
-        assert ended.code == 0, ended.text
-        assert len(set(caches.glob('*.pictures')) - before) == cached
-    assert_same_state(only_run(tmp_path / 'False'), only_run(tmp_path / 'True'), 3)
-
+# A real run
 
 def test_damage_while_training_ends_the_run_in_a_sentence_and_it_goes_on(launcher, tiny, caches, tmp_path):
-    data, before = make_pictures(tmp_path / 'data'), set(caches.glob('*.pictures'))
+    data, before = make_pictures(tmp_path / 'data'), set(caches.glob('*.npz'))
+    make_large(data)
     child = launcher.start({**tiny, 'DATASET_PATH': data, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS})
     child.until(lambda: list(tmp_path.glob('roses/*/Saved_Models/train-*.index')))
-    path, = set(caches.glob('*.pictures')) - before
+    path, = set(caches.glob('*.npz')) - before
     with open(path, 'r+b') as file:
-        file.write(bytes(8 * 16 * 16 * 3))
+        file.write(bytes(8 * 16 * 16 * 3))  # most of all 8 pictures
     ended = child.wait()
     assert ended.code == 1 and 'Traceback' not in ended.text
     assert f'{path} is damaged' in ended.text and 'the next start makes it anew' in ended.text

@@ -6,7 +6,7 @@ from PIL import Image
 
 from gans_n_roses.networks.noise import walk, z_of_seed
 from gans_n_roses.pictures.folder import to_float
-from gans_n_roses.pictures.images import grid_shape, merge, png, save_gif, save_image, to_uint8
+from gans_n_roses.pictures.grids import grid_shape, merge, png, save_gif, save_image, to_uint8
 
 
 def test_to_uint8_maps_minus_one_to_0_and_one_to_255_and_clips_beyond():
