@@ -1,4 +1,4 @@
-"""What each network is trained to make small: the place to try another loss.
+"""The loss of each network, which training makes small: the place to try another one.
 
 Both take logits, above zero for "real", and give float32 scalars. They are the article's: the discriminator's
 cross-entropy, and the generator's in the form that does not saturate (Goodfellow et al. 2014, arXiv:1406.2661, sec. 3).
@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 
 def discriminator_loss(real_logits, fake_logits):
-    """How badly the discriminator tells pictures from generated ones: it is trained on the sum of both losses.
+    """The discriminator's errors on pictures and on generated ones; it is trained on the sum of both.
 
     Args:
       real_logits: float32 [batch, 1], of pictures.
@@ -21,7 +21,7 @@ def discriminator_loss(real_logits, fake_logits):
 
 
 def generator_loss(fake_logits):
-    """How badly the generated pictures pass for real.
+    """The generator's failure to have its pictures taken for real.
 
     Args:
       fake_logits: float32 [batch, 1], of generated pictures.

@@ -10,7 +10,7 @@ MOST_CHANNELS = 512
 
 
 def discriminator_channels(image_size):
-    """Output channels of the discriminator's convolutions: one halves the size, until it is 4×4.
+    """Count the output channels of the discriminator's convolutions, each of which halves the size, down to 4×4.
 
     Args:
       image_size: height and width of the pictures, a power of two from 16 to 256.
@@ -30,7 +30,7 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
       normalize: function f(x, name) in the place of `batch_norm`.
       reuse: True takes the weights of an earlier call.
       dtype: what the layers compute in, tf.float32 or tf.bfloat16; tanh is always in float32, and so is the filter.
-      smoothed: True filters the last layer's output, which ends the finest checkerboard (SMOOTH; not in the article).
+      smoothed: True filters the last layer's output against the finest checkerboard (SMOOTH; not in the article).
     Returns:
       float32 [batch, image_size, image_size, 3] in [-1, 1].
     """
@@ -38,7 +38,7 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
     with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
         # Right-hand column: shape at 64 pixels.
         h = tf.cast(z, dtype)                                                          # [batch, 100]
-        h = dense(h, z.shape.as_list()[1], BASE_SIZE * BASE_SIZE * first, 'g_h0_lin')  # [batch, 8192]
+        h = dense(h, BASE_SIZE * BASE_SIZE * first, 'g_h0_lin')                        # [batch, 8192]
         h = tf.reshape(h, [-1, BASE_SIZE, BASE_SIZE, first])                           # [batch, 4, 4, 512]
         h = tf.nn.relu(normalize(h, 'g_bn1'))
         for layer, channels in enumerate(others, start=1):                             # [batch, 8, 8, 256]
@@ -60,13 +60,12 @@ def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32):
     Returns:
       float32 [batch, 1]: logits, above zero for "real".
     """
-    first, *others = discriminator_channels(image.shape.as_list()[1])
+    first, *others = discriminator_channels(image.shape[1])
     with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
         # Right-hand column: shape at 64 pixels.
-        h = lrelu(conv2d(tf.cast(image, dtype), 3, first, 'd_h0_conv'))                # [batch, 32, 32, 64]
+        h = lrelu(conv2d(tf.cast(image, dtype), first, 'd_h0_conv'))                   # [batch, 32, 32, 64]
         for layer, channels in enumerate(others, start=1):                             # [batch, 16, 16, 128]
-            h = conv2d(h, h.shape.as_list()[-1], channels, f'd_h{layer}_conv')         # [batch, 8, 8, 256]
+            h = conv2d(h, channels, f'd_h{layer}_conv')                                # [batch, 8, 8, 256]
             h = lrelu(normalize(h, f'd_bn{layer}'))                                    # [batch, 4, 4, 512]
-        features = BASE_SIZE * BASE_SIZE * h.shape.as_list()[-1]
-        h = tf.cast(tf.reshape(h, [-1, features]), tf.float32)                         # [batch, 8192]
-        return dense(h, features, 1, f'd_h{len(others)}_lin')                          # [batch, 1]
+        h = tf.reshape(h, [-1, BASE_SIZE * BASE_SIZE * h.shape[-1]])                   # [batch, 8192]
+        return dense(tf.cast(h, tf.float32), 1, f'd_h{len(others)}_lin')               # [batch, 1]

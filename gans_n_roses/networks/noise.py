@@ -5,7 +5,6 @@ from statistics import NormalDist
 
 import numpy as np
 
-NORMAL = NormalDist()
 MEASURED = 256  # generated pictures that a model is measured on
 AT_ONCE = 64  # bounds the memory
 
@@ -15,7 +14,7 @@ def draw_z(rng, count, z_dim):
 
     Args:
       rng: np.random.RandomState.
-      count: how many.
+      count: number of z.
       z_dim: length of each.
     Returns:
       float32 [count, z_dim].
@@ -36,17 +35,17 @@ def z_of_seed(seed, z_dim):
 
 
 def fixed_batches(z_dim):
-    """The z that models are measured on, the same in every run: list of float32 [AT_ONCE, z_dim], MEASURED in all."""
+    """The 256 z that every run's models are measured on: list of float32 [64, z_dim]."""
     return np.split(draw_z(np.random.RandomState(0), MEASURED, z_dim), MEASURED // AT_ONCE)
 
 
 def walk(zs, n_frames):
     """Walk from z to z and back to the first, at even pace.
 
-    A straight line between two points of the cube passes nearer its middle than z ever is; a great circle
-    leaves the cube. So each coordinate goes to the normal distribution by its quantile, walks there on the great
-    circle, which keeps normal points normal (White 2016, arXiv:1609.04468, sec. 2.1), and comes back: on the
-    whole way z is distributed as in training (nearly so from a z_dim of about 5 on).
+    On the whole way z is distributed as in training (nearly so from a z_dim of about 5 on). A straight line between two
+    z would pass nearer the middle of the cube than training ever does. So each coordinate is mapped to the normal
+    distribution by its quantile, where a great circle keeps normal points normal (White 2016, arXiv:1609.04468,
+    sec. 2.1), and is mapped back.
 
     Args:
       zs: float [n, z_dim] in (-1, 1), n at least 2.
@@ -55,16 +54,15 @@ def walk(zs, n_frames):
       float32 [n_frames, z_dim] in [-1, 1]; the first is zs[0].
     """
     inside = np.clip((np.asarray(zs, np.float64) + 1) / 2, 1e-9, 1 - 1e-9)
-    corners = np.vectorize(NORMAL.inv_cdf)(inside)
-    points = []
-    for position in np.arange(n_frames) * len(corners) / n_frames:
-        corner, share = int(position), position % 1
-        points.append(_great_circle(corners[corner], corners[(corner + 1) % len(corners)], share))
-    # NormalDist has no vectorized form; 2 * cdf(x) - 1 = erf(x / sqrt(2)).
+    corners = np.vectorize(NormalDist().inv_cdf)(inside)
+    points = [_great_circle(corners[int(position)], corners[(int(position) + 1) % len(corners)], position % 1)
+              for position in np.arange(n_frames) * len(corners) / n_frames]
+    # 2 * cdf(x) - 1 = erf(x / sqrt(2))
     return np.vectorize(math.erf)(np.array(points) / math.sqrt(2)).astype(np.float32)
 
 
 def _great_circle(a, b, share):
+    """The point that lies this share of the way from a to b."""
     cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
     angle = math.acos(min(1, max(-1, cosine)))
     if math.sin(angle) < 1e-6:  # parallel: the circle is not defined, the line is

@@ -15,21 +15,21 @@ def add_penalty(gradients, images, discriminate, variables, gamma, iteration):
       discriminate: function from such pictures to float32 [batch, 1], logits.
       variables: list of the discriminator's variables.
       gamma: weight of the penalty, γ in the paper.
-      iteration: integer scalar tensor, how many iterations were made.
+      iteration: integer scalar tensor, number of iterations made.
     Returns:
-      list of tensors, as `gradients`.
+      list of tensors, one for each of `variables`.
     """
     def with_penalty():
         penalty = EVERY * gamma / 2 * squared_slope(images, discriminate)
-        ours = tf.gradients(penalty, variables, unconnected_gradients='zero')
-        return [gradient + more for gradient, more in zip(gradients, ours, strict=True)]
+        more = tf.gradients(penalty, variables, unconnected_gradients='zero')
+        return list(map(tf.add, gradients, more))
     return tf.cond(tf.equal(iteration % EVERY, 0), with_penalty, lambda: gradients)
 
 
 def squared_slope(images, discriminate):
-    """The batch's mean of ‖∇D(x)‖², whose own gradient needs no second derivative of any layer.
+    """The mean of ‖∇D(x)‖² over a batch, whose gradient needs no second derivative of any layer.
 
-    ‖∇D(x)‖ is D's slope along the gradient's direction: it is taken there as a central difference.
+    ‖∇D(x)‖ is D's slope in the direction of its gradient, and is computed as a central difference along it.
 
     Args:
       images, discriminate: as in `add_penalty`.

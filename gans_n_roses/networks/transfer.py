@@ -1,4 +1,4 @@
-"""What size a saved model is of, and which of its weights fit networks of another size."""
+"""The size of a saved model, and those of its weights that fit networks of another size."""
 
 import re
 
@@ -12,11 +12,11 @@ from gans_n_roses.settings import IMAGE_SIZES
 
 
 def model_size(values, source):
-    """The size of a saved model, whatever the settings are now.
+    """Read the size of a saved model off its weights.
 
     Args:
       values: dict of name → array, as a checkpoint has it.
-      source: where they come from, for the sentence to the user.
+      source: path that they were read from, for the sentence to the user.
     Returns:
       (length of z, height and width of the pictures).
     Raises:
@@ -42,24 +42,24 @@ def weight_shapes(image_size, z_dim):
 
 
 def fitting(values, shapes):
-    """Take over from a saved model what fits: by name and equal shape, layers being counted from the picture.
+    """Take over from a saved model the weights that fit: of the same layer, counted from the picture, and shape.
 
     At another image size both networks have more or fewer layers at the end that is far from the picture. The
-    discriminator's names count from the picture anyway; the generator's count from z, so that "g_h1" at 64 pixels does
-    what "g_h2" does at 128. The generator's dense layer is taken at the same size only: what it makes of z is for
-    the layer that follows it.
+    discriminator's names count from the picture; the generator's count from z, so that "g_h1" at 64 pixels does what
+    "g_h2" does at 128. The generator's dense layer is taken over at the same size only, since it works for the layer
+    that follows it.
 
     Args:
       values: dict of name → array, as a checkpoint has it.
       shapes: as `weight_shapes` gives them.
     Returns:
-      dict of name → float32 array: the weights, and for each of the generator's its moving average, which is the
-      weight itself where the model has none.
+      dict of name → float32 array: the weights, and the moving average of each of the generator's; where the model
+      has none, the average is the weight itself.
     """
     shift = _generator_layers(shapes) - _generator_layers(values)
     taken = {}
     for name, value in weights_in(values).items():
-        here = _moved(name, shift)
+        here = _renamed(name, shift)
         if name.endswith(AVERAGE) or shapes.get(here) != value.shape or value.dtype != np.float32:
             continue
         taken[here] = value
@@ -72,8 +72,8 @@ def _generator_layers(names):
     return sum(re.fullmatch(r'g_h\d+/w', name) is not None for name in names)
 
 
-def _moved(name, shift):
-    """The name of a layer of the generator where so many layers more stand before it; None for the dense layer."""
+def _renamed(name, shift):
+    """A weight's name in a generator with `shift` more layers between z and it; None for the dense layer's."""
     if shift and name.startswith('g_h0_lin/'):
         return None
     return re.sub(r'^(g_(?:h|bn))(\d+)(?=/)', lambda found: f'{found[1]}{int(found[2]) + shift}', name)
