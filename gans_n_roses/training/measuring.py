@@ -7,7 +7,7 @@ from gans_n_roses.pictures.grids import to_uint8
 from gans_n_roses.quality.advice import COPIES_ALLOWED, Adviser
 from gans_n_roses.quality.metrics import SCORE, describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
-from gans_n_roses.quality import plateau
+from gans_n_roses.quality.plateau import Plateau, watch
 from gans_n_roses.runs.checkpoints import save_best
 from gans_n_roses.training.introduction import best_to_load
 
@@ -53,19 +53,18 @@ class Measurements:
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
-        lasts = False
         # A last iteration that is no multiple is measured, but not remembered: the run may go on as if it had not ended.
+        plateau = Plateau(state.better, lasts=False)
         if iteration % settings.checkpoint_every == 0:
-            better, lasts = plateau.watch(state.better, iteration, settings.checkpoint_every, measures[SCORE],
-                                          measures['Quality/Standard_Error'])
-            state = state._replace(better=better)
+            plateau = watch(state.better, iteration, settings.checkpoint_every, measures[SCORE],
+                            measures['Quality/Standard_Error'])
+        state = state._replace(better=plateau.better)
         if measures[SCORE] < self._best and measures['Quality/Copies'] <= COPIES_ALLOWED:
             save_best(session, self._training.save_ops, run.saved_models, iteration, state, measures[SCORE])
             self._best = measures[SCORE]
         best = best_to_load(run, settings.origin)
-        self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, best))
-        self._advise(iteration, self._adviser.watch_plateau(lasts, state.better.iteration, measures, expected, best))
-        return state, lasts
+        self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, plateau, best))
+        return state, plateau.lasts
 
     def _advise(self, iteration, sentences):
         for sentence in sentences:

@@ -131,7 +131,7 @@ def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, mak
 def soon_no_better(monkeypatch, pictures_folder, make_settings, tmp_path):
     """Settings of a run whose first measurement, at iteration 2, stays the best: by iteration 8 it is long enough."""
     monkeypatch.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
-    monkeypatch.setattr('gans_n_roses.quality.plateau.SURE', 1e6)
+    monkeypatch.setattr('gans_n_roses.quality.plateau.MARGIN', 1e6)
     return make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
                          z_dim=4, n_iterations=12, seed=1, measure_every=2, stop_when='no better')
 
