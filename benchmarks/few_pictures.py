@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.shared import REPO, machine
 from gans_n_roses.machine.files import write_file
-from gans_n_roses.machine.loading import loading_tensorflow
+from gans_n_roses.machine.quiet import loading_tensorflow
 
 SETTINGS = {
     'article': [],

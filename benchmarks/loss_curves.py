@@ -18,7 +18,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from gans_n_roses.errors import BadInput, Stop, reason
 from gans_n_roses.machine.quiet import quietly
-from gans_n_roses.pictures.images import save_image
+from gans_n_roses.pictures.grids import save_image
 from gans_n_roses.runs.folders import RunFolder
 
 CURVES = {  # tag in TensorBoard → name in the picture, colour: Okabe and Ito's blue and vermilion, apart for every eye

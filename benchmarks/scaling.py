@@ -17,8 +17,8 @@ import time
 
 from benchmarks.shared import REPO, machine
 from gans_n_roses.launch import free_ports
-from gans_n_roses.machine.cluster import ALONE, Cluster
-from gans_n_roses.machine.loading import loading_tensorflow
+from gans_n_roses.workers.cluster import ALONE, Cluster
+from gans_n_roses.machine.quiet import loading_tensorflow
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
 WARM_UP = 3

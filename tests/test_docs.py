@@ -18,7 +18,7 @@ from conftest import REPO
 from launching import make_pictures, only_run
 from packaging.requirements import Requirement
 
-from gans_n_roses.machine.cluster import read_cluster
+from gans_n_roses.workers.cluster import read_cluster
 from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.settings import RULES, read_settings
 

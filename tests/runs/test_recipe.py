@@ -6,7 +6,7 @@ import pytest
 from conftest import REPO
 from launching import TINY, make_pictures, only_run
 
-from gans_n_roses.quality.recipe import missing_remedies, take_recipe
+from gans_n_roses.runs.recipe import missing_remedies, take_recipe
 from gans_n_roses.settings import read_settings
 
 RECIPE = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}

@@ -15,7 +15,7 @@ from launching import make_pictures
 
 from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.launch import free_ports
-from gans_n_roses.machine.cluster import ALONE, Cluster, read_cluster
+from gans_n_roses.workers.cluster import ALONE, Cluster, read_cluster
 from gans_n_roses.machine.collectives import (
     SCALARS,
     exchange,
