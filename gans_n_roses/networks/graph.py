@@ -116,8 +116,8 @@ def _keep_average(g_update, g_variables, iteration, settings):
     """Keep a moving average of the generator's weights, moved on after each update (Polyak averaging; EMA_DECAY).
 
     After t iterations the decay is at most (1 + t) / (10 + t), so that the random weights of the beginning are soon
-    forgotten. A run that began from another model (START_FROM) counts that model's iterations in t too, so that the
-    average that it took over is not.
+    forgotten. A run that took over another model's whole generator (START_FROM) counts that model's iterations in t
+    too, so that the average it took over is not.
 
     Returns:
       (training step: the update and then the average; variable getter that gives a weight's average in its place).

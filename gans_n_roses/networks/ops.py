@@ -30,10 +30,7 @@ def conv2d(x, output_features, name):
                             initializer=tf.truncated_normal_initializer(stddev=WEIGHT_STDDEV))
         b = tf.get_variable('b', [output_features], initializer=tf.zeros_initializer())
         w = tf.cast(w, x.dtype)
-        if has_gpu():
-            y = tf.nn.conv2d(x, w, strides=2, padding='SAME')
-        else:
-            y = fast_convolutions.conv2d(x, w)  # the same, quicker
+        y = tf.nn.conv2d(x, w, strides=2, padding='SAME') if has_gpu() else fast_convolutions.conv2d(x, w)
         return add_bias(y, b)
 
 
@@ -58,7 +55,7 @@ def conv_transpose(x, output_features, name):
             shape = [batch or tf.shape(x)[0], 2 * height, 2 * width, output_features]
             y = tf.nn.conv2d_transpose(x, w, shape, strides=2, padding='SAME')
         else:
-            y = fast_convolutions.conv2d_transpose(x, w)  # the same, quicker
+            y = fast_convolutions.conv2d_transpose(x, w)
         return add_bias(y, b)
 
 

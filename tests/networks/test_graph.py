@@ -1,6 +1,7 @@
 """Losses, Adam's update, one iteration against the article's two runs, averaged weights, and that training learns."""
 
 import contextlib
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.session import open_session
-from gans_n_roses.networks.graph import build_graph, split_variables
+from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.networks.losses import cross_entropy
 from gans_n_roses.networks.models import discriminator, generator
 
@@ -20,19 +21,29 @@ WITHOUT_EFFECT = {'g_h0_lin/bias', 'g_h1/b', 'd_h1_conv/b'}
 @pytest.fixture
 def tiny(make_settings):
     """Function: settings of a tiny network, with some fields changed."""
-    return lambda **changes: make_settings(
-        **{'image_size': SIZE, 'batch_size': BATCH, 'z_dim': Z_DIM, 'seed': 1, **changes})
+    return lambda **changes: make_settings(**{
+        'image_size': SIZE, 'batch_size': BATCH, 'z_dim': Z_DIM, 'seed': 1, 'learning_rate': 0.01, 'beta_1': 0.3,
+        **changes})
+
+
+@functools.cache
+def graph_of(settings):
+    """The graph of the settings, built once, with its variables and the logits of both batches."""
+    with tf.Graph().as_default() as graph:
+        gan = build_graph(settings)
+        variables = {variable.op.name: variable for variable in tf.global_variables()}
+        logits = discriminator(gan.images, reuse=True), discriminator(gan.fakes, reuse=True)
+        return SimpleNamespace(graph=graph, gan=gan, variables=variables, logits=logits,
+                               initialize=tf.global_variables_initializer())
 
 
 @contextlib.contextmanager
 def built(settings):
-    """The graph of the settings in a session, with its variables and the logits of both batches."""
-    with tf.Graph().as_default(), open_session() as session:
-        gan = build_graph(settings)
-        variables = {variable.op.name: variable for variable in tf.global_variables()}
-        logits = discriminator(gan.images, reuse=True), discriminator(gan.fakes, reuse=True)
-        session.run(tf.global_variables_initializer())
-        yield SimpleNamespace(gan=gan, session=session, variables=variables, logits=logits)
+    """`graph_of` the settings in a session of its own, its variables at their beginning."""
+    t = graph_of(settings)
+    with t.graph.as_default(), open_session() as session:
+        session.run(t.initialize)
+        yield SimpleNamespace(session=session, **vars(t))
 
 
 def feed(gan, number=0):
@@ -70,8 +81,9 @@ def test_losses_equal_numpy_from_the_logits(tiny):
 
 
 def test_adam_updates_the_discriminator_as_numpy_does(tiny):
-    rate, beta_1, beta_2, epsilon = 0.001, 0.3, 0.999, 1e-8
-    with built(tiny(learning_rate=rate, beta_1=beta_1)) as t:
+    settings, beta_2, epsilon = tiny(), 0.999, 1e-8
+    rate, beta_1 = settings.learning_rate, settings.beta_1
+    with built(settings) as t:
         names = [name for name in t.variables if name.startswith('d_') and name not in WITHOUT_EFFECT]
         d_variables = [variable for variable in tf.trainable_variables() if variable.op.name in names]
         assert len(d_variables) == 7
@@ -87,7 +99,7 @@ def test_adam_updates_the_discriminator_as_numpy_does(tiny):
                 means[row] = beta_1 * means[row] + (1 - beta_1) * slope
                 squares[row] = beta_2 * squares[row] + (1 - beta_2) * slope**2
                 expected = before[row] - pace * means[row] / (np.sqrt(squares[row]) + epsilon)
-                np.testing.assert_allclose(after[row], expected, rtol=1e-5, atol=2e-6 * step)
+                np.testing.assert_allclose(after[row], expected, rtol=1e-5, atol=2e-3 * rate * step)
 
 
 def article(settings):
@@ -107,8 +119,9 @@ def article(settings):
     return images, z, d_optim, g_optim
 
 
-def test_an_iteration_equals_the_articles_two_runs(tiny):
-    settings = tiny(learning_rate=0.002)
+@pytest.mark.parametrize('ema_decay', [0, 0.28])
+def test_an_iteration_equals_the_articles_two_runs_averaged_or_not(tiny, ema_decay):
+    settings = tiny(ema_decay=ema_decay)
     with built(settings) as t:
         trained = [variable.op.name for variable in tf.trainable_variables()]
         states = [t.session.run(t.variables)]
@@ -148,7 +161,7 @@ def assert_same_update(before, ours, theirs, second_moment, rate, name):
 
 
 def test_a_loss_or_picture_alone_changes_no_variable(tiny):
-    with built(tiny(ema_decay=0.9)) as t:
+    with built(tiny(ema_decay=0.28)) as t:
         gan = t.gan
         t.session.run(gan.train_step, feed(gan))
         before = t.session.run(t.variables)
@@ -160,19 +173,11 @@ def test_a_loss_or_picture_alone_changes_no_variable(tiny):
             np.testing.assert_array_equal(after[name], before[name], err_msg=name)
 
 
-def test_iteration_counts_training_steps(tiny):
+def test_scalars_are_those_of_the_very_iteration_which_is_counted(tiny):
     with built(tiny()) as t:
-        counts = [t.session.run(t.gan.iteration)]
-        for number in range(3):
-            t.session.run(t.gan.train_step, feed(t.gan, number))
-            counts.append(t.session.run(t.gan.iteration))
-        assert counts == [0, 1, 2, 3]
-
-
-def test_scalars_are_those_of_the_very_iteration(tiny):
-    with built(tiny(learning_rate=0.02)) as t:
         moved = []
         for number in range(4):
+            assert t.session.run(t.gan.iteration) == number
             real, fake = t.session.run(t.logits, feed(t.gan, number))
             fakes = t.session.run(t.gan.fakes, feed(t.gan, number))
             _, found = t.session.run([t.gan.train_step, t.gan.scalars], feed(t.gan, number))
@@ -197,7 +202,7 @@ def test_scalars_are_those_of_the_very_iteration(tiny):
 
 def test_averaged_weights_follow_the_recursion_and_make_the_samples(tiny):
     decay = 0.28  # (1 + t) / (10 + t) is 2/11, 3/12, 4/13: below it at first, above it from the third iteration on
-    with built(tiny(ema_decay=decay, learning_rate=0.01)) as t:
+    with built(tiny(ema_decay=decay)) as t:
         g_names = [variable.op.name for variable in tf.trainable_variables() if variable.op.name.startswith('g_')]
         average_of = {name: t.variables[f'{name}/ExponentialMovingAverage'] for name in g_names}
         expected = {name: np.float64(t.session.run(t.variables[name])) for name in g_names}
@@ -222,7 +227,7 @@ def test_averaged_weights_follow_the_recursion_and_make_the_samples(tiny):
 def test_smoothed_pictures_are_what_the_discriminator_and_the_user_see(tiny):
     """Nothing in them alternates from pixel to pixel, and they are filtered while training, not afterwards."""
     alternating = (-1)**np.add.outer(np.arange(SIZE), np.arange(SIZE))[..., np.newaxis]
-    with built(tiny(ema_decay=0.9, smooth=True, learning_rate=0.01)) as t:
+    with built(tiny(ema_decay=0.9, smooth=True)) as t:
         assert not [name for name in t.variables if name.startswith('g_smooth/') and name != 'g_smooth/taps']
         taps = t.session.run(t.variables['g_smooth/taps'])
         for number in range(3):
@@ -236,17 +241,6 @@ def test_smoothed_pictures_are_what_the_discriminator_and_the_user_see(tiny):
             assert np.abs((before_tanh * alternating).mean((1, 2))).max() < 1e-3 * before_tanh.std()
 
 
-def test_a_long_average_is_held_short_at_first(tiny):
-    with built(tiny(ema_decay=0.9)) as t:
-        name = 'g_h0_lin/Matrix'
-        expected = np.float64(t.session.run(t.variables[name]))
-        for iteration, kept in ((1, 2 / 11), (2, 3 / 12), (3, 4 / 13)):
-            t.session.run(t.gan.train_step, feed(t.gan, iteration))
-            expected = kept * expected + (1 - kept) * t.session.run(t.variables[name])
-        average = t.session.run(t.variables[f'{name}/ExponentialMovingAverage'])
-        np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-7)
-
-
 def test_without_averaging_the_samples_are_the_generators_and_nothing_more_is_kept(tiny):
     with built(tiny()) as t:
         assert not [name for name in t.variables if 'Average' in name]
@@ -257,44 +251,40 @@ def test_without_averaging_the_samples_are_the_generators_and_nothing_more_is_ke
         assert t.session.run(t.gan.samples, {t.gan.sample_z: np.zeros([7, Z_DIM])}).shape == (7, SIZE, SIZE, 3)
 
 
-def test_averaging_leaves_the_training_as_it_is(tiny):
-    trained = []
-    for ema_decay in (0, 0.9):
-        with built(tiny(ema_decay=ema_decay)) as t:
-            for number in range(2):
-                t.session.run(t.gan.train_step, feed(t.gan, number))
-            trained.append({variable.op.name: t.session.run(variable) for variable in tf.trainable_variables()})
-    plain, averaged = trained
-    assert plain.keys() == averaged.keys()
-    for name in plain.keys() - WITHOUT_EFFECT:
-        np.testing.assert_allclose(averaged[name], plain[name], rtol=1e-5, atol=2e-6, err_msg=name)
+def test_workers_take_the_mean_of_both_gradients_before_each_update(tiny):
+    """A team whose means are zero: no weight changes."""
+    asked = []
 
-
-def test_split_variables_goes_by_prefix_and_refuses_a_stray():
-    with tf.Graph().as_default():
-        ours = [tf.get_variable(name, []) for name in ('d_a', 'g_d_b', 'd_g_c')]
-        assert split_variables(ours) == ([ours[0], ours[2]], [ours[1]])
-        for stray in ('other', 'bad_d_a', 'D_a'):
-            with pytest.raises(AssertionError, match=stray):
-                split_variables([*ours, tf.get_variable(stray, [])])
+    def mean(tensors, name, dtype):
+        asked.append((name, dtype, [tensor.shape.as_list() for tensor in tensors]))
+        return [tf.zeros_like(tensor) for tensor in tensors]
+    team = SimpleNamespace(mean=mean, places=lambda batch_size, batches: (2 * batches * batch_size, list(
+        range(batches * batch_size))))
+    with tf.Graph().as_default(), open_session() as session:
+        gan = build_graph(tiny(augment='translation'), team)
+        session.run(tf.global_variables_initializer())
+        before = session.run(tf.trainable_variables())
+        session.run(gan.train_step, feed(gan))
+        for old, new in zip(before, session.run(tf.trainable_variables()), strict=True):
+            np.testing.assert_array_equal(new, old)
+        shapes = {network: [variable.shape.as_list() for variable in tf.trainable_variables(network)]
+                  for network in ('d_', 'g_')}
+    assert asked == [('d_gradients', tf.float32, shapes['d_']), ('g_gradients', tf.float32, shapes['g_'])]
 
 
 def initial_weights(settings):
-    with built(settings) as t:
-        return {name: t.session.run(variable) for name, variable in t.variables.items()}
+    with tf.Graph().as_default(), tf.Session() as session:
+        build_graph(settings)
+        session.run(tf.global_variables_initializer())
+        return session.run({variable.op.name: variable for variable in tf.trainable_variables()})
 
 
-def test_a_seed_makes_the_initial_weights_repeatable(tiny):
-    first, again, other = (initial_weights(tiny(seed=seed)) for seed in (5, 5, 4294967295))
+def test_a_seed_makes_the_initial_weights_repeatable_and_without_one_they_differ(tiny):
+    first, again, unseeded, other = (initial_weights(tiny(seed=seed)) for seed in (4294967295, 4294967295, None, None))
     for name in first:
         np.testing.assert_array_equal(again[name], first[name], err_msg=name)
     for name in ('g_h0_lin/Matrix', 'g_h1/w', 'd_h0_conv/w', 'd_h1_lin/Matrix'):
-        assert (other[name] != first[name]).any()
-
-
-def test_without_a_seed_two_builds_differ(tiny):
-    first, other = initial_weights(tiny(seed=None)), initial_weights(tiny(seed=None))
-    assert (other['g_h0_lin/Matrix'] != first['g_h0_lin/Matrix']).any()
+        assert (unseeded[name] != first[name]).any() and (other[name] != unseeded[name]).any()
 
 
 def toy_pictures(rng, count):
@@ -324,32 +314,26 @@ def learn(settings, iterations):
 
 
 def test_training_brings_generated_pictures_nearer_to_the_real_ones(tiny):
-    before, after = learn(tiny(learning_rate=0.001, seed=3), 60)
+    before, after = learn(tiny(learning_rate=0.001, beta_1=0.5, seed=3), 60)
     assert after < before / 2
 
 
-def test_augmentation_reaches_real_and_fake_in_both_updates_by_seed_and_iteration_alone(tiny):
-    def losses(settings, iteration):
-        with built(settings) as t:
-            t.session.run(t.gan.iteration.initializer, {t.gan.iteration.initializer.inputs[1]: iteration})
-            fed = feed(t.gan)
-            found = t.session.run([t.gan.d_loss_real, t.gan.d_loss_fake], fed)
-            assert t.session.run([t.gan.d_loss_real, t.gan.d_loss_fake], fed) == found
-            shown = t.session.run(t.gan.samples, {t.gan.sample_z: fed[t.gan.z]})
-            _, scalars = t.session.run([t.gan.train_step, t.gan.scalars], fed)
-            return *found, scalars['Generator_Loss'], shown
+def test_augmentation_reaches_real_and_fake_in_both_updates_anew_at_each_iteration(tiny):
+    def losses(t, iteration):
+        t.session.run(t.gan.iteration.initializer, {t.gan.iteration.initializer.inputs[1]: iteration})
+        fed = feed(t.gan)
+        found = t.session.run([t.gan.d_loss_real, t.gan.d_loss_fake], fed)
+        shown = t.session.run(t.gan.samples, {t.gan.sample_z: fed[t.gan.z]})
+        _, scalars = t.session.run([t.gan.train_step, t.gan.scalars], fed)
+        return [*found, scalars['Generator_Loss']], shown
 
-    with_all = tiny(augment='color,translation,cutout', learning_rate=1e-9)  # so that no update moves a loss
-    first, again, later, plain, other_seed = (losses(*each) for each in (
-        (with_all, 5), (with_all, 5), (with_all, 6), (tiny(learning_rate=1e-9), 5),
-        (tiny(augment='color,translation,cutout', learning_rate=1e-9, seed=2), 5)))
-    assert first[:2] == again[:2] and first[2] == pytest.approx(again[2], rel=1e-6)
-    for other in (later, plain, other_seed):
-        assert all(abs(a - b) > 1e-6 for a, b in zip(first[:3], other[:3], strict=True))
-    np.testing.assert_array_equal(first[3], plain[3])  # what is shown is never augmented
-
-
-def test_without_augmentation_the_graph_has_no_op_of_it(tiny):
-    for kinds, expected in (('', False), ('cutout', True)):
-        with built(tiny(augment=kinds)) as t:
-            assert any('augment' in op.name for op in t.session.graph.get_operations()) == expected
+    slow = {'learning_rate': 1e-9}  # so that no update moves a loss
+    with built(tiny(augment='color,translation,cutout', **slow)) as t:
+        (first, shown), (again, _), (later, _) = (losses(t, iteration) for iteration in (5, 5, 6))
+    with built(tiny(**slow)) as t:
+        assert not [op.name for op in t.session.graph.get_operations() if 'augment' in op.name]
+        plain, plain_shown = losses(t, 5)
+    assert again == pytest.approx(first, rel=1e-5)
+    for other in (later, plain):
+        assert all(abs(a - b) > 1e-4 * abs(b) for a, b in zip(first, other, strict=True))
+    np.testing.assert_array_equal(shown, plain_shown)  # what is shown is never augmented

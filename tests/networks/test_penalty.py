@@ -72,13 +72,12 @@ def test_penalty_is_added_at_every_16th_iteration_and_so_many_times_as_strong(sm
             np.testing.assert_allclose(each, 1 + (penalty if number % 16 == 0 else 0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize('augment', ['', 'color,translation,cutout'])
-def test_penalty_keeps_the_discriminator_flatter_and_adds_no_variable(make_settings, augment):
+def test_penalty_keeps_the_discriminator_flatter_and_adds_no_variable(make_settings):
     rng = np.random.RandomState(1)
     pictures, z = rng.uniform(-1, 1, [4, 16, 16, 3]), rng.uniform(-1, 1, [40, 4, 8])
     steepness, names = {}, {}
     for gamma in (0, 10):
-        settings = make_settings(image_size=16, batch_size=4, z_dim=8, seed=1, r1_gamma=gamma, augment=augment)
+        settings = make_settings(image_size=16, batch_size=4, z_dim=8, seed=1, r1_gamma=gamma, augment='translation')
         with tf.Graph().as_default(), open_session() as session:
             gan = build_graph(settings)
             gradient, = tf.gradients(discriminator(gan.images, reuse=True), gan.images)
