@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.networks.graph import GanGraph
-from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.networks.noise import draw_z, z_of_seed
 from gans_n_roses.pictures.cache import CachedPictures
 from gans_n_roses.pictures.folder import next_batch
 from gans_n_roses.runs.checkpoints import SaveOps
@@ -34,13 +34,15 @@ class Training(NamedTuple):
 def begin(settings):
     """The state of a run that begins.
 
+    The grids' z are those of the seeds SEED, SEED + 1, …, as LOAD takes them, so that N_SAMPLES changes no training.
+
     Args:
       settings: Settings; reads seed, n_samples and z_dim.
     Returns:
       RunState.
     """
-    rng = np.random.RandomState(settings.seed)
-    return RunState(rng, draw_z(rng, settings.n_samples, settings.z_dim))
+    grid_z = [z_of_seed(settings.seed + k, settings.z_dim) for k in range(settings.n_samples)]
+    return RunState(np.random.RandomState(settings.seed), np.stack(grid_z))
 
 
 def steps(training, state, start=0):
