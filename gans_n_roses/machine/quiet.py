@@ -10,10 +10,14 @@ LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
 
 
+@contextlib.contextmanager
 def loading_tensorflow(errors=True):
-    """The context manager for the block that imports TensorFlow: `use_onednn`, then `quietly`."""
+    """For the block that imports TensorFlow: `use_onednn`, then `quietly`; TensorFlow also looks for GPUs in it."""
     use_onednn()
-    return quietly(errors)
+    with quietly(errors):
+        yield
+        import tensorflow  # here: this module is loaded before it
+        tensorflow.config.list_physical_devices('GPU')  # at the first look, a machine without one logs an error
 
 
 def use_onednn():

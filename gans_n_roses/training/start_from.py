@@ -27,14 +27,14 @@ def first_weights(plan):
     """Read the model that START_FROM means, as far as it fits the networks of the settings.
 
     Args:
-      plan: Plan of a run that begins.
+      plan: Plan.
     Returns:
-      FirstWeights; None where START_FROM is ''.
+      FirstWeights; None where START_FROM is '', or the run is resumed.
     Raises:
       BadInput: the model is torn, or it is no model of this package or the article.
     """
     settings = plan.settings
-    if settings.start_from == SHIPPED:
+    if plan.shipped and settings.start_from == SHIPPED:
         source, values, mark = plan.shipped.path, plan.shipped.values, plan.shipped.fingerprint
     elif plan.start:
         checkpoint = read_newest(plan.start.saved_models, settings.checkpoint, setting='START_FROM')
