@@ -3,10 +3,9 @@
 import sys
 from pathlib import Path
 
-from gans_n_roses.command_line import read_settings
+from gans_n_roses.command_line import help_text, read_settings
 from gans_n_roses.errors import Stop, missing_package
 from gans_n_roses.machine import quiet, stopping, streams
-from gans_n_roses.usage import describe
 from gans_n_roses.workers.cluster import read_cluster
 
 MISSION_CONTROL = Path(__file__).resolve().with_name('mission_control.py')
@@ -16,7 +15,7 @@ def main(arguments):
     """Do what mission_control.py and the command line say; returns the exit code."""
     try:
         if {'-h', '--help'} & set(arguments):
-            print(describe(MISSION_CONTROL))
+            print(help_text(MISSION_CONTROL))
             return 0
         settings, cluster = read_settings(MISSION_CONTROL, arguments), read_cluster()
         # Imported when needed: TensorFlow takes seconds, and what is wrong without it is told before.

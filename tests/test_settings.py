@@ -13,7 +13,6 @@ import main
 from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput
 from gans_n_roses.settings import DOOR, OF_LOAD, OF_NOW, OF_RUN, RETIRED, RULES, names_in
-from gans_n_roses.usage import describe
 
 SHIPPED = REPO / 'mission_control.py'
 NAMES = list(RULES)
@@ -412,16 +411,8 @@ def test_every_constant_of_the_shipped_file_has_its_line_value_and_comment():
 
 
 @pytest.mark.parametrize('argument', ['--help', '-h'])
-def test_help_shows_every_setting_with_value_and_comment_under_its_heading(capsys, argument):
+def test_help_shows_how_to_give_a_setting_and_all_of_the_file(capsys, argument):
     assert main.main([argument]) == 0
     shown = capsys.readouterr().out
-    assert shown.strip() == describe(SHIPPED).strip()
     assert shown.startswith('usage: python main.py [NAME=value ...]')
-    lines = [line.split(maxsplit=3) for line in shown.splitlines()]
-    for name in NAMES:
-        source = next(line for line in SHIPPED.read_text(encoding='utf-8').splitlines() if line.startswith(f'{name} ='))
-        value, comment = source.partition('= ')[2].split('  # ')
-        assert [name, '=', value, comment] in lines
-    headings = [line[2:] for line in SHIPPED.read_text(encoding='utf-8').splitlines() if line.startswith('# ')]
-    assert headings
-    assert [line for line in shown.splitlines() if line in headings] == headings
+    assert SHIPPED.read_text(encoding='utf-8').strip() in shown
