@@ -17,8 +17,8 @@ def dry_run(folder, pythons, *arguments):
     folder.joinpath('bin').mkdir()
     for name, version in pythons.items():
         python = folder / 'bin' / name
-        told = f'exec "{sys.executable}" -c "import sys; sys.version_info = {version}; $2"' if version else 'exit 127'
-        python.write_text(f'#!/bin/sh\n{told}\n')
+        told = f'exec "{sys.executable}" -I -S -c "import sys; sys.version_info = {version}; $2"'
+        python.write_text(f'#!/bin/sh\n{told if version else "exit 127"}\n')
         python.chmod(0o755)
     return subprocess.run([MAKE, '-n', '-f', REPO / 'Makefile', '.venv/bin/python', *arguments], text=True,
                           capture_output=True, cwd=folder, env={'PATH': str(folder / 'bin')})

@@ -38,7 +38,8 @@ def merge_settings(settings, options, source):
       BadInput: options.json holds an unknown, missing or wrong setting; or other pictures than the run's are asked for.
     """
     origin, now = settings.origin, settings.of_training()
-    before = settings_from({**settings.constants(DOOR, OF_LOAD), **recorded(options)}, source, origin.folder).constants()
+    values = {**settings.constants(DOOR, OF_LOAD), **recorded(options)}
+    before = settings_from(values, source, origin.folder).constants()
     last = options['history'][-1] if options['history'] else {}
     said = dict(last.get('mission_control', {})) or None
     for values in (before, said or {}):

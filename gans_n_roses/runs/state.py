@@ -79,6 +79,6 @@ def unpack(packed):
         if not (0 <= position <= MT19937_KEYS and keys.min() >= 0 and keys.max() < 2**32):
             raise ValueError
         rng.set_state((kind, keys, position, has_gauss, gauss))
-    except (ValueError, TypeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError):  # IndexError: too few keys
         raise ValueError(f'{RNG} is no state of a random generator') from None
     return rng

@@ -1,9 +1,7 @@
-"""Reading checkpoints and claiming names: whatever a folder is called, whatever is in the files."""
+"""Reading checkpoints: whatever a folder is called, whatever is in the files."""
 
 import json
-import math
 import os
-import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +10,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
-from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.runs import checkpoints
-from gans_n_roses.runs.checkpoints import best_score, read_newest, set_aside_later
+from gans_n_roses.runs.checkpoints import best_score, clear_later, read_newest
 from gans_n_roses.runs.folders import checkpoint_names, find_run, make_run_folder
 from gans_n_roses.runs.state import NOT_YET, SCORE
 from gans_n_roses.sampling.saved_generator import open_generator
@@ -43,10 +40,14 @@ def write(folder, name, whole=WHOLE, **changes):
                                       tensors=[tf.constant(value) for value in values.values()]))
 
 
-def newest(folder, which='latest'):
-    """(name of the newest whole checkpoint, what was said on the way)."""
-    said = []
-    return read_newest(folder, which, said.append).path.name, said
+@pytest.fixture
+def newest(tmp_path, capsys):
+    """Function: (name of the newest whole checkpoint in tmp_path, the lines that were said on the way)."""
+    def read(which='latest'):
+        capsys.readouterr()
+        name = read_newest(tmp_path, which).path.name
+        return name, capsys.readouterr().out.splitlines()
+    return read
 
 
 @pytest.mark.parametrize('name', ['R [1]', 'a\\b', '*?', '[', os.fsdecode(b'\xff')])
@@ -72,67 +73,74 @@ def test_a_best_checkpoint_of_an_older_measure_is_read_and_its_score_is_not_comp
     write(tmp_path, 'best-3', {**older, 'run_state/score': np.float32(31)})
     checkpoint = read_newest(tmp_path, 'best')
     assert checkpoint.score == best_score(tmp_path) == np.inf
-    assert checkpoint.state.better.tolist() == list(NOT_YET)
+    assert checkpoint.state.better == NOT_YET
     assert checkpoint.values.keys() == {'g_h1/w', 'global_step'}
 
 
-def test_newest_of_either_kind_is_read_and_what_is_torn_is_set_aside(tmp_path):
-    for name in ('train-1', 'train-5', 'best-6', 'train-6', 'best-9', 'train-10'):
+def test_a_run_goes_on_from_its_newest_train_and_what_came_later_is_cleared_away(newest, tmp_path):
+    for name in ('train-1', 'best-4', 'train-5', 'best-6', 'train-6', 'best-9', 'train-10'):
         write(tmp_path, name, run_state__quality_distance=np.float32(3))
-    assert newest(tmp_path) == ('train-10', [])
-    for name in ('train-6', 'best-9', 'train-10'):
+    assert newest() == ('train-10', [])
+    for name in ('train-6', 'train-10'):
         os.truncate(tmp_path / f'{name}{DATA}', 9)
-    found, said = newest(tmp_path)
-    assert found == 'best-6'
-    assert [line.partition(' is torn')[0] for line in said] == [
-        str(tmp_path / name) for name in ('train-10', 'best-9', 'train-6')]
-    whole = {path: path.read_bytes() for name in ('best-6', 'train-1', 'train-5')
-             for path in tmp_path.glob(f'{name}.*')}
-    set_aside_later(tmp_path, found)
-    assert checkpoint_names(tmp_path) == ['train-1', 'train-5', 'best-6']
-    assert all(path.read_bytes() == content for path, content in whole.items())
-    assert sorted(path.name for path in tmp_path.glob('torn-*.index')) == [
-        'torn-best-9.index', 'torn-train-10.index', 'torn-train-6.index']
-    assert newest(tmp_path) == ('best-6', [])
-    assert best_score(tmp_path) == 3
+    found, said = newest()
+    assert found == 'train-5'
+    assert [line.partition(' is torn and skipped (')[0] for line in said] == [
+        str(tmp_path / name) for name in ('train-10', 'train-6')]
+    kept = {path: path.read_bytes() for name in ('train-1', 'best-4', 'train-5') for path in tmp_path.glob(f'{name}.*')}
+    clear_later(tmp_path, read_newest(tmp_path))
+    assert checkpoint_names(tmp_path) == ['best-4', 'train-1', 'train-5']
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    torn = {f'torn-train-{k}{suffix}' for k in (6, 10) for suffix in (DATA, '.index')}
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept} | torn
+    assert (newest(), best_score(tmp_path)) == (('train-5', []), 3)
+
+
+def test_a_best_one_is_the_newest_only_where_no_other_is_whole(newest, tmp_path):
+    for name in ('best-3', 'best-6', 'train-5', 'train-9'):
+        write(tmp_path, name, run_state__quality_distance=np.float32(3))
+    for name in ('best-6', 'train-5', 'train-9'):
+        os.truncate(tmp_path / f'{name}{DATA}', 9)
+    found, said = newest()
+    assert (found, len(said)) == ('best-3', 3)
+    clear_later(tmp_path, read_newest(tmp_path))
+    assert checkpoint_names(tmp_path) == ['best-3']
 
 
 @pytest.mark.parametrize(('name', 'value'), [
     *(('run_state/rng', value) for value in (
-        packed(position=10**9), packed(position=-1), packed(position=624.0), packed(position=True),
-        packed(kind='PCG64'), packed(keys=STATE[1][:-1]), packed(keys=[2**32, *STATE[1][1:]]),
-        packed(keys=[-1, *STATE[1][1:]]), packed(keys=[0.5, *STATE[1][1:]]), packed(keys=5), packed(has_gauss=2),
-        packed(gauss=math.nan), packed(gauss=math.inf), packed(gauss='0'), packed(more=0), b'', b'\xff', b'{}',
-        b'[' * 200_000, b'9' * 5000, np.float32(1), [packed(), packed()])),
+        packed(position=10**9), packed(position=-1), packed(kind='PCG64'), packed(keys=STATE[1][:-1]),
+        packed(keys=[2**32, *STATE[1][1:]]), packed(keys=[-1, *STATE[1][1:]]), packed(keys=5), packed(gauss='0'),
+        packed(more=0), b'', b'\xff', b'{}', b'[' * 200_000, b'9' * 5000, np.float32(1), [packed(), packed()])),
     *(('run_state/grid_z', value) for value in (
         np.zeros([4], np.float32), np.float32(0), np.zeros([4, 4]), b'z', np.full([4, 4], 2, np.float32),
         np.full([4, 4], np.nan, np.float32))),
     *(('run_state/quality_distance', value) for value in (
         np.float32(np.nan), np.float32(-np.inf), b'1', np.zeros([2], np.float32))),
     *(('run_state/better', value) for value in (
-        np.zeros([3], np.float32), np.zeros([2]), np.array([-1, 3, 1.]), np.array([1, np.nan, 1]), b'1')),
+        np.zeros([2]), np.array([-1, 3, 1.]), np.array([1, np.nan, 1]), b'1')),
     *(('g_h1/w', value) for value in (b'text', [b'text', b'more'], np.float32([1, np.nan]), np.float32([np.inf, 1]),
                                       np.array([True]), np.complex64([1]))),
 ], ids=lambda value: value if isinstance(value, str) else '')
-def test_checkpoint_that_holds_no_state_of_a_run_is_passed_over(tmp_path, name, value):
+def test_checkpoint_that_holds_no_state_of_a_run_is_skipped(newest, tmp_path, name, value):
     write(tmp_path, 'train-1')
     write(tmp_path, 'train-2', **{name: value})
-    found, [said] = newest(tmp_path)
+    found, [said] = newest()
     assert found == 'train-1'
-    assert said.startswith(f'{tmp_path / "train-2"} is torn and passed over ({name} is ')
+    assert said.startswith(f'{tmp_path / "train-2"} is torn and skipped ({name} is ')
 
 
 @pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
 @pytest.mark.parametrize('suffix', [DATA, '.index'])
-def test_no_file_in_the_place_of_a_checkpoints_is_passed_over(tmp_path, make, suffix):
+def test_no_file_in_the_place_of_a_checkpoints_is_skipped(newest, tmp_path, make, suffix):
     write(tmp_path, 'train-1')
     write(tmp_path, 'train-2')
     (tmp_path / f'train-2{suffix}').unlink()
     make(tmp_path / f'train-2{suffix}')
-    found, [said] = newest(tmp_path)
+    found, [said] = newest()
     assert found == 'train-1'
     assert f'train-2{suffix} is no file' in said
-    set_aside_later(tmp_path, found)
+    clear_later(tmp_path, read_newest(tmp_path))
     assert checkpoint_names(tmp_path) == ['train-1']
 
 
@@ -142,7 +150,7 @@ def test_names_that_are_nearly_a_checkpoints_are_none(tmp_path):
     assert checkpoint_names(tmp_path) == []
 
 
-def test_checkpoint_deleted_before_it_is_read_gives_way_to_the_newer_one(tmp_path, monkeypatch):
+def test_checkpoint_deleted_before_it_is_read_gives_way_to_the_newer_one(newest, tmp_path, monkeypatch):
     """CHECKPOINTS_KEPT=1: the run has saved, and deleted, between LOAD's look into the folder and its reading."""
     write(tmp_path, 'train-1')
     read = checkpoints.read_checkpoint
@@ -154,64 +162,33 @@ def test_checkpoint_deleted_before_it_is_read_gives_way_to_the_newer_one(tmp_pat
                 part.unlink()
         return read(path)
     monkeypatch.setattr(checkpoints, 'read_checkpoint', read_too_late)
-    assert newest(tmp_path) == ('train-2', [])
+    assert newest() == ('train-2', [])
 
 
-def test_no_whole_checkpoint_of_either_kind_is_told(tmp_path):
+def test_no_whole_checkpoint_of_either_kind_is_told(tmp_path, capsys):
     for name in ('train-1', 'best-2'):
         write(tmp_path, name)
         os.truncate(tmp_path / f'{name}{DATA}', 9)
-    said = []
     with pytest.raises(BadInput, match='no whole checkpoint: set RUN to another run, or train anew'):
-        read_newest(tmp_path, say=said.append)
-    assert len(said) == 2
+        read_newest(tmp_path)
+    assert capsys.readouterr().out.count(' is torn and skipped (') == 2
     with pytest.raises(BadInput, match=r"no best checkpoint that is whole\. Set CHECKPOINT = 'latest'"):
-        read_newest(tmp_path, 'best', said.append)
+        read_newest(tmp_path, 'best')
 
 
-@pytest.mark.parametrize('change', [
-    {'g_h0_lin/Matrix': np.float32(1)}, {'g_h0_lin/Matrix': np.float32([1])}, {'g_h1/w': None, 'g_h2/w': None},
-    {'g_h2/b': np.zeros([3])}, {'g_h2/b': np.zeros([3], np.int64)}, {'g_h2/b': np.float32(0)}])
-def test_values_of_no_generator_are_told(change):
+def test_values_of_no_generator_are_told():
     shapes = {'g_h0_lin/Matrix': [4, 2048], 'g_h0_lin/bias': [2048], 'g_bn1/gamma': [128], 'g_bn1/beta': [128],
               'g_h1/w': [5, 5, 64, 128], 'g_h1/b': [64], 'g_bn2/gamma': [64], 'g_bn2/beta': [64],
               'g_h2/w': [5, 5, 3, 64], 'g_h2/b': [3]}
     values = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     with open_generator(values, Path('whole')) as saved:
         assert (saved.z_dim, saved.image_size) == (4, 16)
-    values = {name: value for name, value in {**values, **change}.items() if value is not None}
-    with pytest.raises(BadInput, match='changed holds '), open_generator(values, Path('changed')):
-        pass
-
-
-# Names
-
-
-def test_names_claimed_at_once_differ(tmp_path):
-    """Sixteen threads claim one name for a file, and one for a folder, in the same moment."""
-    start, names = threading.Barrier(16), []
-
-    def make():
-        start.wait()
-        with claim_file(tmp_path / 'rose.png') as path:
-            write_file(path, b'rose')
-        with claim_folder(tmp_path / 'roses') as folder:
-            names.extend([path.name, folder.name])
-    threads = [threading.Thread(target=make) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    expected = ['rose.png', 'roses', *(f'rose_{k}.png' for k in range(2, 17)), *(f'roses_{k}' for k in range(2, 17))]
-    assert sorted(names) == sorted(expected) == sorted(path.name for path in tmp_path.iterdir())
-
-
-@pytest.mark.parametrize('claim', [claim_file, claim_folder])
-def test_claim_that_fails_leaves_nothing(tmp_path, claim):
-    with pytest.raises(KeyboardInterrupt), claim(tmp_path / 'rose.png'):
-        assert any(tmp_path.iterdir())
-        raise KeyboardInterrupt
-    assert not any(tmp_path.iterdir())
+    for change in ({'g_h0_lin/Matrix': np.float32(1)}, {'g_h0_lin/Matrix': np.float32([1])},
+                   {'g_h1/w': None, 'g_h2/w': None}, {'g_h2/b': np.zeros([3])}, {'g_h2/b': np.zeros([3], np.int64)},
+                   {'g_h2/b': np.float32(0)}):
+        changed = {name: value for name, value in {**values, **change}.items() if value is not None}
+        with pytest.raises(BadInput, match='changed holds '), open_generator(changed, Path('changed')):
+            pass
 
 
 # Runs

@@ -1,13 +1,23 @@
 """RECIPE: what helps, and what a run does with it."""
 
-import json
+import re
+from datetime import datetime
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from conftest import REPO
-from launching import TINY, make_pictures, only_run
+from launching import make_pictures
 
+from gans_n_roses import plan as planning
+from gans_n_roses.command_line import read_settings
+from gans_n_roses.pictures.folder import Dataset
+from gans_n_roses.plan import make_plan
+from gans_n_roses.runs.folders import make_run_folder
+from gans_n_roses.runs.options import record_options
 from gans_n_roses.runs.recipe import missing_remedies, take_recipe
-from gans_n_roses.settings import read_settings
+from gans_n_roses.training.introduction import introduce
 
 RECIPE = {'MIRROR': True, 'EMA_DECAY': 0.999, 'AUGMENT': 'translation', 'R1_GAMMA': 0.1}
 
@@ -59,34 +69,52 @@ def test_what_is_set_by_hand_stays(tmp_path):
         {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 AUGMENT='' R1_GAMMA=0 SMOOTH=False"])
 
 
-def test_a_run_keeps_what_it_took_and_takes_no_more(launcher, tmp_path):
-    of_the_recipe = ('MIRROR', 'EMA_DECAY', 'SMOOTH', 'AUGMENT', 'R1_GAMMA', 'START_FROM')
-    pictures = make_pictures(tmp_path / 'roses')
-    settings = {name: value for name, value in TINY.items() if name not in of_the_recipe}
-    settings |= {'DATASET_PATH': pictures, 'RESULTS_PATH': tmp_path / 'Results'}
-    ended = launcher.run({**settings, 'RECIPE': 'auto', 'N_ITERATIONS': 2}, shipped=str(tmp_path / 'none.npz'))
-    assert ended.code == 0, ended.text
-    assert 'What helps' not in ended.text
-    told = ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True\n'
-            '             MIRROR makes two ')
-    assert told in ended.text
-    run = only_run(tmp_path / 'Results')
+# What a run says and keeps, without its training
+
+
+@pytest.fixture
+def words(tmp_path):
+    """The command line of a tiny run on eight pictures."""
+    return [f'DATASET_PATH={make_pictures(tmp_path / "roses")}', f'RESULTS_PATH={tmp_path / "Results"}',
+            'BATCH_SIZE=4', 'SEED=3', 'PRECISION=float32']
+
+
+@pytest.fixture
+def introduced(capsys):
+    """Function: what a run with this plan prints before it trains."""
+    def introduction(plan, run):
+        session = SimpleNamespace(graph=tf.Graph())
+        introduce(SimpleNamespace(settings=plan.settings, run=run, session=session), DATASET, 0, plan.recipe)
+        return capsys.readouterr().out
+    return introduction
+
+
+DATASET = Dataset(np.zeros([8, 64, 64, 3], np.uint8), [], 0, 0, 'these')
+
+
+def test_a_run_keeps_what_it_took_and_takes_no_more(words, introduced, tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, 'FILE', tmp_path / 'none.npz')  # a copy of the project without the shipped model
+    plan = make_plan(read_settings(REPO / 'mission_control.py', [*words, 'RECIPE=auto']))
+    run = make_run_folder(plan.settings, datetime.now())
     assert run.path.name.endswith('_mirror_translation_r1-0.1_ema0.999_smooth')
+    text = introduced(plan, run)
+    assert 'What helps' not in text
+    assert ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True\n'
+            '             MIRROR makes two ') in text
 
-    def kept():
-        values = json.loads(run.options.read_text())['settings']
-        return [values['RECIPE'], *(values[name] for name in of_the_recipe)]
-    assert kept() == ['auto', True, 0.999, True, 'translation', 0.1, '']
-
-    ended = launcher.run({'RESUME': True, 'RUN': run.path, 'N_ITERATIONS': 3})
-    assert ended.code == 0, ended.text
-    assert 'Recipe' not in ended.text and 'What helps' not in ended.text
-    assert kept() == ['auto', True, 0.999, True, 'translation', 0.1, '']
+    record_options(run, None, plan.settings, DATASET, 0)
+    (run.saved_models / 'train-2.index').touch()
+    resumed = make_plan(read_settings(REPO / 'mission_control.py', ['RESUME=True', f'RUN={run.path}']))
+    assert resumed.settings.of_training() == plan.settings.of_training()
+    assert (resumed.settings.recipe, resumed.recipe) == ('auto', ())
+    text = introduced(resumed, run)
+    assert 'Recipe' not in text and 'What helps' not in text
 
 
-def test_the_one_word_is_told_without_what_would_keep_it_from_helping(launcher, tiny, tmp_path):
-    ended = launcher.run({**tiny, 'MIRROR': False, 'AUGMENT': '', 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': 1})
-    assert ended.code == 0, ended.text
-    line, = (line for line in ended.text.splitlines() if 'What helps: ' in line)
+def test_the_one_word_is_told_without_what_would_keep_it_from_helping(words, introduced):
+    words += ['MIRROR=False', 'AUGMENT=', 'EMA_DECAY=0.99']
+    plan = make_plan(read_settings(REPO / 'mission_control.py', words))
+    told = introduced(plan, make_run_folder(plan.settings, datetime.now()))
+    line, = re.findall('so few are soon memorised. What helps: (.*)', told)
     assert line.endswith(' RECIPE=auto') and 'MIRROR' not in line and 'AUGMENT' not in line
     assert ' EMA_DECAY=0.99 ' in line
