@@ -15,11 +15,12 @@ import statistics
 import sys
 import time
 
-from benchmarks.shared import REPO, machine
 from gans_n_roses.launch import free_ports
-from gans_n_roses.workers.cluster import ALONE, Cluster
+
+from benchmarks.shared import REPO, machine
 from gans_n_roses.machine.quiet import loading_tensorflow
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
+from gans_n_roses.workers.cluster import ALONE, Cluster
 
 WARM_UP = 3
 WORKERS_ON_PAPER = 8
@@ -96,12 +97,12 @@ def work(pipe, cluster, cores, how):
     with loading_tensorflow():
         import numpy as np
         import tensorflow.compat.v1 as tf
-
         from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, SCALARS, join, mean_of_all, sent_in
+        from gans_n_roses.training.together import agreement
+
         from gans_n_roses.machine.session import open_session
         from gans_n_roses.networks.graph import build_graph, split_variables
         from gans_n_roses.training.steps import Training, begin, steps
-        from gans_n_roses.training.together import agreement
     settings = dataclasses.replace(read_settings(REPO / 'mission_control.py'), seed=1, batch_size=batch,
                                    image_size=size, precision=precision, n_iterations=WARM_UP + count)
     team = join(cluster)

@@ -24,8 +24,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmarks.shared import REPO, machine, peak_mb
-from gans_n_roses.machine.quiet import loading_tensorflow, use_onednn
-from gans_n_roses.machine.quiet import quietly
+from gans_n_roses.machine.quiet import loading_tensorflow, quietly, use_onednn
 from gans_n_roses.settings import IMAGE_SIZES, read_settings
 
 WARM_UP = 3  # rounds that do not count

@@ -43,12 +43,13 @@ def read_settings(path, arguments=()):
 
 
 def help_text(path):
-    """The answer to --help: how to give a setting, and mission_control.py itself. Raises BadInput if it is unreadable."""
+    """The answer to --help: how to give a setting, and mission_control.py itself. Raises BadInput: it is unreadable."""
     try:
         control = path.read_text(encoding='utf-8-sig')
     except (OSError, ValueError) as problem:
         raise BadInput(f'{path} cannot be read: {problem}.') from None
-    return f'usage: python main.py [NAME=value ...]\n\n{path.name}; NAME=value changes a setting for this run:\n\n{control}'
+    return ('usage: python main.py [NAME=value ...]\n\n'
+            f'{path.name}; NAME=value changes a setting for this run:\n\n{control}')
 
 
 def _constants_in(path):

@@ -71,7 +71,8 @@ def _number(of, allowed, holds, **more):
 
 
 def _decay(of):
-    return _number(of, f'a number from 0 to below 1 (at most {LARGEST_DECAY})', lambda value: 0 <= value <= LARGEST_DECAY)
+    return _number(of, f'a number from 0 to below 1 (at most {LARGEST_DECAY})',
+                   lambda value: 0 <= value <= LARGEST_DECAY)
 
 
 def _one_of(of, values, **more):
@@ -114,6 +115,9 @@ class Origin(NamedTuple):
     def command(self, *words):
         """The command that runs main.py with these words NAME=value, to paste into a shell from any folder."""
         return shell([sys.executable, os.path.abspath(self.program), *words])
+
+
+NOWHERE = Origin({}, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +163,7 @@ class Settings:
     checkpoints_kept: int = _whole(OF_NOW, 1)
     checkpoint: str = _one_of(OF_LOAD, CHECKPOINTS, unset='latest')
     n_frames: int = _whole(OF_LOAD, 2)
-    origin: Origin = dataclasses.field(default=Origin({}, {}), compare=False, repr=False)  # no constant
+    origin: Origin = dataclasses.field(default=NOWHERE, compare=False, repr=False)  # no constant
 
     def __post_init__(self):
         for name, rule in RULES.items():
@@ -186,7 +190,7 @@ RULES = {field.name.upper(): field.metadata['rule'] for field in dataclasses.fie
          if 'rule' in field.metadata}
 
 
-def settings_from(values, source, folder='', origin=Origin({}, {})):
+def settings_from(values, source, folder='', origin=NOWHERE):
     """Settings from a dict of constants.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gans_n_roses.machine.quiet import use_onednn
 from gans_n_roses.command_line import read_settings
+from gans_n_roses.machine.quiet import use_onednn
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # before any test file imports TensorFlow
 use_onednn()  # as main.py does

@@ -18,10 +18,10 @@ from conftest import REPO
 from launching import make_pictures, only_run
 from packaging.requirements import Requirement
 
-from gans_n_roses.workers.cluster import read_cluster
 from gans_n_roses.command_line import read_settings
 from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.settings import RETIRED, RULES
+from gans_n_roses.workers.cluster import read_cluster
 
 PAGES = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'Dataset/README.md')]
 PAGES += [*sorted((REPO / 'docs').rglob('*.md')), *(REPO / 'gans_n_roses/shipped').glob('*.md')]

@@ -53,7 +53,8 @@ class Measurements:
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
-        # A last iteration that is no multiple is measured, but not remembered: the run may go on as if it had not ended.
+        # A last iteration that is no multiple is measured, but not remembered: a run that goes on is as if it had not
+        # ended there.
         plateau = Plateau(state.better, lasts=False)
         if iteration % settings.checkpoint_every == 0:
             plateau = watch(state.better, iteration, settings.checkpoint_every, measures[SCORE],

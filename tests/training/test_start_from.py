@@ -7,12 +7,12 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from gans_n_roses.training.starting import first_weights
 from launching import assert_same_state, copy_run, only_run, read_checkpoint
 
 from gans_n_roses.networks.transfer import fitting, weight_shapes
 from gans_n_roses.runs.shipped import write_shipped
 from gans_n_roses.runs.weights import fingerprint, weights_in
-from gans_n_roses.training.starting import first_weights
 
 AVERAGE = '/ExponentialMovingAverage'
 

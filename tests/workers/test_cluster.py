@@ -11,11 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from launching import make_pictures
-
-from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.launch import free_ports
-from gans_n_roses.workers.cluster import ALONE, Cluster, read_cluster
 from gans_n_roses.machine.collectives import (
     SCALARS,
     exchange,
@@ -25,6 +21,10 @@ from gans_n_roses.machine.collectives import (
     run_together,
     share_variables,
 )
+from gans_n_roses.training.together import settle_pictures, settle_settings
+from launching import make_pictures
+
+from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.graph import _among_all, build_graph, split_variables
 from gans_n_roses.networks.losses import discriminator_loss, generator_loss
@@ -33,7 +33,7 @@ from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.penalty import add_penalty
 from gans_n_roses.pictures.folder import load_dataset, next_batch
 from gans_n_roses.training.steps import Training, begin, steps
-from gans_n_roses.training.together import settle_pictures, settle_settings
+from gans_n_roses.workers.cluster import ALONE, Cluster, read_cluster
 
 BATCH = 4
 ANOTHER = 100  # key of a collective that these tests alone have
