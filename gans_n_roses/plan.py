@@ -12,7 +12,7 @@ from gans_n_roses.runs.folders import RunFolder, find_run
 from gans_n_roses.runs.options import read_options, version_remarks
 from gans_n_roses.runs.recipe import take_recipe
 from gans_n_roses.runs.resuming import merge_settings
-from gans_n_roses.runs.shipped import FILE, SHIPPED, ShippedModel, read_shipped
+from gans_n_roses.runs.shipped import SHIPPED, ShippedModel, read_shipped, shipped_exists
 from gans_n_roses.settings import RULES, Settings, names_in
 from gans_n_roses.workers.cluster import ALONE, Cluster
 
@@ -96,7 +96,7 @@ def _plan_new(settings, cluster):
         return Plan(settings, asked)
     if settings.seed is None:
         settings = settings.changed({'SEED': secrets.randbelow(2**32)})
-    if settings.start_from == SHIPPED or (settings.recipe == 'auto' and FILE.exists()):
+    if settings.start_from == SHIPPED or (settings.recipe == 'auto' and shipped_exists()):
         shipped = read_shipped(setting='START_FROM')
     if settings.recipe == 'auto':
         settings, recipe = take_recipe(settings, shipped.image_size if shipped else None)

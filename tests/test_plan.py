@@ -110,7 +110,8 @@ def test_a_follower_leaves_the_decisions_to_the_first_worker(pictures):
     assert plan.settings == plan.asked and plan.shipped is None
 
 
-def test_folders_of_pictures(pictures, tmp_path):
+def test_folders_of_pictures(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert_told(('DATASET_PATH=nosuch',), f"DATASET_PATH is '{tmp_path / 'nosuch'}' on the command line",
                 'there is no such folder')
     assert_told((f'DATASET_PATH={pictures / "0.png"}',), f"'{pictures / '0.png'}' on the command line",
@@ -191,7 +192,7 @@ def test_a_folder_that_gives_its_name_to_the_runs_is_told(pictures):
     sentence, = planned(*arguments).remarks
     assert sentence == ("Runs are kept under 'pictures', the name of the folder of pictures: DATASET_CHOSEN=… gives "
                         'another.')
-    assert planned(*arguments, 'DATASET_CHOSEN=mine').remarks == []
+    assert planned(*arguments, 'DATASET_CHOSEN=mine').remarks == ()
 
 
 @pytest.mark.parametrize('name', ['Z_DIM', 'N_SAMPLES'])

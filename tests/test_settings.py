@@ -290,7 +290,8 @@ def test_every_setting_belongs_to_one_place():
 @pytest.mark.parametrize('name', RETIRED)
 def test_a_retired_setting_is_told_with_what_says_so_now(edited, name):
     path, _ = edited('# Training', f'{name} = 5')
-    for source, sentence in (('mission_control.py', refusal(path)), ('The command line', refusal(SHIPPED, f'{name}=5'))):
+    told = {'mission_control.py': refusal(path), 'The command line': refusal(SHIPPED, f'{name}=5')}
+    for source, sentence in told.items():
         assert sentence == f'{source} sets {name}, which is no setting any more: {RETIRED[name]}. Leave {name} out.'
 
 

@@ -28,17 +28,23 @@ class ShippedModel(NamedTuple):
     fingerprint: str  # of the weights as they are in the file, in float16
 
 
-def read_shipped(path=FILE, setting='RUN'):
+def shipped_exists():
+    """Whether this copy of the project has a shipped model."""
+    return FILE.exists()
+
+
+def read_shipped(path=None, setting='RUN'):
     """Read and check a file that `write_shipped` wrote.
 
     Args:
-      path: Path.
+      path: Path; None is the model that ships.
       setting: name of the setting that asks for it, RUN or START_FROM, for the sentence to the user.
     Returns:
       ShippedModel.
     Raises:
       BadInput: there is none in this copy of the project, it cannot be read, or it is not whole.
     """
+    path = path or FILE
     if not path.exists():
         raise BadInput(f"{setting} is '{SHIPPED}', but this copy of the project has no shipped model: there is no "
                        f'{path}. Name a run of your own, or leave {setting} out.')
