@@ -65,7 +65,7 @@ def remarks(settings):
 
 # By processes in which importing TensorFlow is a fault
 
-def test_missing_packages_are_told_with_the_command_that_installs_them(pictures):
+def test_missing_packages_are_told_with_the_command_that_installs_them(run, pictures):
     for blocked in (['tensorflow'], ['numpy'], ['PIL'], ['tqdm']):
         assert_missing(run(f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', blocked=blocked))
     assert run('--help', blocked=['tensorflow', 'numpy', 'PIL']).returncode == 0
@@ -162,9 +162,7 @@ def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, res
     assert remarks(make_settings(load=True, results_path=str(results), start_from='no such run', recipe='auto')) == []
 
 
-def test_no_checkpoint_of_the_shipped_model_is_chosen(make_settings, tmp_path, monkeypatch):
-    (tmp_path / 'roses.npz').touch()
-    monkeypatch.setattr(shipped, 'FILE', tmp_path / 'roses.npz')
+def test_no_checkpoint_of_the_shipped_model_is_chosen(make_settings, tmp_path):
     assert remarks(make_settings(load=True, run='shipped', results_path=str(tmp_path), checkpoint='best')) == [
         "CHECKPOINT is 'best' in mission_control.py, but does nothing with the shipped model, which has no other."]
     assert_told(('LOAD=True', 'RUN=shipped', 'CHECKPOINT=best'), 'CHECKPOINT is', 'shipped model', 'leave')
