@@ -7,12 +7,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from conftest import REPO
 from launching import (
     ENDLESS,
@@ -21,25 +21,46 @@ from launching import (
     copy_run,
     curves,
     only_run,
+    pictures_of,
     read_checkpoint,
 )
+from PIL import Image
 
+from gans_n_roses.command_line import read_settings
+from gans_n_roses.errors import BadInput
+from gans_n_roses.networks.graph import build_graph
+from gans_n_roses.plan import make_plan
+from gans_n_roses.quality.metrics import SCORE
+from gans_n_roses.runs.checkpoints import read_newest, restore_run
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations, checkpoint_names
+from gans_n_roses.sampling.roses import MAKERS, sample
+from gans_n_roses.sampling.saved_generator import open_generator
+from gans_n_roses.training.loop import train
 
-KILLS = 20
+KILLS = 10
 NO_CHECKPOINT_FITS = 2_000_000  # bytes: pictures and events do, a checkpoint of 6 MB does not
 DATA = '.data-00000-of-00001'
+PATTERN = 'R [1]*\\x?'  # a folder's name that is a pattern to whoever takes it for one
 
 
 @pytest.fixture(scope='module')
-def made(launcher, tiny, tmp_path_factory):
+def small(tiny):
+    """Settings of a tiny run that measures and saves each iteration; without the two remedies that take long to build."""
+    return {**tiny, 'AUGMENT': '', 'R1_GAMMA': 0, 'CHECKPOINT_EVERY': 1}
+
+
+@pytest.fixture(scope='module')
+def made(launcher, small, tmp_path_factory):
     """A run of 8 iterations that kept every checkpoint; tests break copies of it."""
     results = tmp_path_factory.mktemp('made')
-    ended = launcher.run({**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 8, 'CHECKPOINT_EVERY': 1,
-                          'CHECKPOINTS_KEPT': 8})
+    ended = launcher.run({**small, 'RESULTS_PATH': results, 'N_ITERATIONS': 8, 'CHECKPOINTS_KEPT': 8})
     assert ended.code == 0, ended.text
     run = only_run(results)
     assert checkpoint_iterations(run.saved_models) == list(range(1, 9))
+    assert [step for step, _ in curves(run)[SCORE]] == list(range(1, 9))
+    # A kill amid the film comes before the last checkpoint, so that RESUME makes the film again.
+    assert (run.generated_images / 'training.gif').stat().st_mtime_ns <= (
+        run.saved_models / 'train-8.index').stat().st_mtime_ns
     return run
 
 
@@ -50,8 +71,14 @@ def broken(made, tmp_path):
 
 
 @pytest.fixture
+def asked(small, tmp_path):
+    """Settings that find the copy."""
+    return {**small, 'RESULTS_PATH': tmp_path}
+
+
+@pytest.fixture
 def disk():
-    """Function (folder, bytes): mounts a disk of that size on the folder; True if it is the system's to give."""
+    """Function (folder, bytes): mounts a disk of that size on the folder, where the system lets it."""
     mounted = []
 
     def mount(folder, size, *options):
@@ -69,6 +96,11 @@ def disk():
         subprocess.run(['umount', '-l', folder], check=True)
 
 
+def planned(settings):
+    """The Plan for settings as the command line gives them."""
+    return make_plan(read_settings(REPO / 'mission_control.py', [f'{name}={settings[name]}' for name in settings]))
+
+
 def fill(folder):
     """Leave no room on the folder's disk."""
     with open(folder / 'filler', 'wb', buffering=0) as file, contextlib.suppress(OSError):
@@ -76,12 +108,10 @@ def fill(folder):
             file.write(bytes(4096))
 
 
-def newest_in(run):
-    return int(checkpoint_names(run.saved_models)[-1].rpartition('-')[2])
-
-
 def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+    """Path in the folder → bytes of every file but the lock, which a process that only looks may make."""
+    return {path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob('*') if path.is_file() and path.name != '.lock'}
 
 
 def assert_told(ended, code, *parts):
@@ -93,49 +123,79 @@ def assert_told(ended, code, *parts):
         assert str(part) in sentence, f'{part} is not in: {sentence}'
 
 
+def assert_refused(action, *parts):
+    """The action is refused in one sentence that has these parts."""
+    with pytest.raises(BadInput) as refused:
+        action()
+    sentence = str(refused.value)
+    assert '\n' not in sentence
+    for part in parts:
+        assert str(part) in sentence, f'{part} is not in: {sentence}'
+
+
 # Killed
 
 
-def test_run_killed_twenty_times_is_the_run_that_was_not(launcher, tiny, tmp_path):
-    """Every iteration is saved, so that many of the kills fall into a save."""
+def newest_in(run):
+    return checkpoint_iterations(run.saved_models)[-1]
+
+
+def saves(run):
+    """The run is writing a train-… just now."""
+    try:
+        return any(name.startswith('train-') for name in os.listdir(run.saved_models / '.partial'))
+    except FileNotFoundError:
+        return False
+
+
+def test_run_killed_ten_times_is_the_run_that_was_not(launcher, small, tmp_path):
+    """Every iteration is measured and saved; some kills fall into a save, some before the first new iteration."""
     rng = random.Random(4)
-    settings = {**tiny, 'CHECKPOINT_EVERY': 1, 'CHECKPOINTS_KEPT': 2}
+    settings = {**small, 'CHECKPOINTS_KEPT': 2}
     chain = {**settings, 'RESULTS_PATH': tmp_path / 'killed', 'N_ITERATIONS': ENDLESS}
-    in_save, before_first, last, run = 0, 0, 0, None
-    for kill in range(KILLS):
-        child = launcher.start({**chain, 'RESUME': kill > 0})
-        if kill % 4:  # shortly after its loop is under way
-            child.until(lambda run=run, before=last: newest_in(run) > before)
-            time.sleep(rng.uniform(0, 1.5))
-        elif kill:  # at any moment from its start on
-            time.sleep(rng.uniform(0, 3))
-        else:
-            child.until(lambda: any(tmp_path.glob('killed/roses/*/Saved_Models/train-1.index')))
+    child = launcher.start(chain)
+    child.until(lambda: any(tmp_path.glob('killed/roses/*/Saved_Models/train-1.index')))  # it can go on from here
+    child.send(signal.SIGKILL)
+    assert child.wait().code == -signal.SIGKILL
+    run, in_save = only_run(tmp_path / 'killed'), 0
+    last = newest_in(run)
+    for kill in range(1, KILLS):
+        child = launcher.start({**chain, 'RESUME': True})
+        if kill % 3:  # once its loop is under way: amid a save, or shortly after one
+            child.until(lambda before=last: newest_in(run) > before)
+            if kill % 3 == 1:
+                child.until(lambda: saves(run))
+            time.sleep(rng.uniform(0, 0.01 if kill % 3 == 1 else 0.4))
+        else:  # at any moment from its start on
+            time.sleep(rng.uniform(0, 2))
         child.send(signal.SIGKILL)
         ended = child.wait()
         assert ended.code == -signal.SIGKILL, f'kill {kill}: {ended.text}'
-        run = only_run(tmp_path / 'killed')
-        newest = newest_in(run)
-        assert newest >= last  # nothing that was saved is lost
-        assert 'passed over' not in ended.text
-        if last > 0 and 'Run  ' in ended.text:
+        assert newest_in(run) >= last  # nothing that was saved is lost
+        assert 'skipped' not in ended.text
+        if 'Run  ' in ended.text:
             assert f'from iteration {last}\n' in ended.text
         in_save += (run.saved_models / '.partial').exists()
-        before_first += newest == last
-        last = newest
+        last = newest_in(run)
+    assert in_save
     settings['N_ITERATIONS'] = last + 2
     ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'killed', 'RESUME': True})
     assert ended.code == 0, ended.text
-    assert sorted(path.name for path in run.saved_models.iterdir() if not path.name.startswith('best-')) == sorted(
-        ['checkpoint', *(f'train-{last + k}{part}' for k in (1, 2) for part in ('.index', DATA))])
-
-    ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'whole', 'CHECKPOINT_EVERY': ENDLESS})
+    ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'whole'})
     assert ended.code == 0, ended.text
     whole = only_run(tmp_path / 'whole')
     assert_same_state(run, whole, last + 2)
+    # No kill has left a file, and the best one is the best of all iterations.
+    names = {path.name for path in whole.saved_models.iterdir()}
+    assert {path.name for path in run.saved_models.iterdir()} == names
+    assert {name for name in names if not name.startswith('best-')} == {
+        'checkpoint', *(f'train-{last + k}{part}' for k in (1, 2) for part in (DATA, '.index'))}
+    best, the_best = (read_newest(each.saved_models, 'best') for each in (run, whole))
+    assert (best.path.name, best.score) == (the_best.path.name, the_best.score)
+    assert all(np.array_equal(value, the_best.values[name]) for name, value in best.values.items())
+    assert pictures_of(run) == pictures_of(whole)
     assert curves(run) == curves(whole)
-    print(f'\n{KILLS} kills by SIGKILL, {in_save} of them in a save, {before_first} before the first new iteration; '
-          f'{last + 2} iterations made, each once; no run lost')
+    print(f'\n{KILLS} kills by SIGKILL, {in_save} of them in a save; {last + 2} iterations made, each once')
 
 
 # Torn checkpoints
@@ -161,330 +221,103 @@ def tear(run):
     index(3).write_bytes(b'')
 
 
-def test_torn_checkpoints_are_named_and_passed_over(launcher, tiny, broken, made, tmp_path):
+def assert_named(text, run, iterations):
+    for iteration in iterations:
+        assert text.count(f'{run.saved_models / f"train-{iteration}"} is torn and skipped') == 1, text
+    assert text.count('skipped') == len(iterations), text
+
+
+def test_torn_checkpoints_are_named_and_skipped(launcher, small, made, tmp_path, capfd):
+    """In a folder whose name is a pattern: nothing is taken for what the pattern stands for."""
+    results = tmp_path / PATTERN
+    broken = copy_run(made, results)
     tear(broken)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'SEED': 1})
-    assert ended.code == 0, ended.text
-    for iteration in range(3, 9):
-        assert ended.text.count(f'train-{iteration} is torn and passed over') == 1, ended.text
-    assert f'{broken.saved_models / "train-2"}\n' in ended.text
-    assert checkpoint_iterations(broken.saved_models) == list(range(1, 9))  # LOAD leaves a run as it is
+    before = contents(broken.path)
+    assert read_newest(broken.saved_models).path.name == 'train-2'  # as LOAD does
+    assert_named(capfd.readouterr().out, broken, range(3, 9))
+    assert contents(broken.path) == before
 
     # The later ones, torn, do not push out those that are made now; a kill amid a deletion leaves data and no index.
     (broken.saved_models / 'train-1.index').unlink()
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 4, 'CHECKPOINT_EVERY': 1,
-                          'CHECKPOINTS_KEPT': 2})
+    # Curves are kept, too, where the clock was set back since.
+    events, = broken.tensorboard.glob('events*')
+    later = events.rename(events.with_name(f'events.out.tfevents.{time.time() + 3600:.6f}.host.1'))
+    ended = launcher.run({**small, 'RESULTS_PATH': results, 'RESUME': True, 'N_ITERATIONS': 4, 'CHECKPOINTS_KEPT': 2})
     assert ended.code == 0, ended.text
-    for iteration in range(3, 9):
-        assert ended.text.count(f'train-{iteration} is torn and passed over') == 1, ended.text
+    assert_named(ended.text, broken, range(3, 9))
     assert 'from iteration 2\n' in ended.text
     assert checkpoint_iterations(broken.saved_models) == [3, 4]
     assert not (broken.saved_models / f'train-1{DATA}').exists()
+    assert min(broken.tensorboard.glob('events*')) == later
+    assert curves(broken)[SCORE] == curves(made)[SCORE][:4]
+    broken = only_run(results.rename(tmp_path / 'plain'))  # TensorFlow's reader, too, takes a name for a pattern
     for iteration in (3, 4):
         whole, again = read_checkpoint(made, iteration), read_checkpoint(broken, iteration)
         assert all(np.asarray(whole[name]).tobytes() == np.asarray(again[name]).tobytes() for name in whole)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 5, 'CHECKPOINTS_KEPT': 1})
-    assert ended.code == 0, ended.text
-    assert 'passed over' not in ended.text
-    assert checkpoint_iterations(broken.saved_models) == [5]
 
 
-@pytest.mark.parametrize('what', ['RESUME', 'LOAD'])
-def test_no_whole_checkpoint(launcher, tiny, broken, tmp_path, what):
+def test_no_whole_checkpoint(launcher, asked, broken, capfd):
     tear(broken)
     for iteration in (1, 2):
         os.truncate(broken.saved_models / f'train-{iteration}{DATA}', 1000)
     before = contents(broken.path)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, what: True})
+    ended = launcher.run({**asked, 'RESUME': True})
     assert_told(ended, 2, broken.saved_models, 'has no whole checkpoint', 'train anew')
-    assert ended.text.count('is torn and passed over') == 8
-    assert contents(broken.path).items() >= before.items()
+    assert_named(ended.text, broken, range(1, 9))
+    assert_refused(lambda: sample(planned({**asked, 'LOAD': True})), broken.saved_models, 'has no whole checkpoint')
+    assert_named(capfd.readouterr().out, broken, range(1, 9))
+    assert contents(broken.path) == before
 
 
-def test_newest_whole_checkpoint_is_the_best_one(launcher, tiny, broken, made, tmp_path):
-    """Every train-* is torn: LOAD and RESUME take the best one, which nothing deletes, and the run goes on exactly."""
-    best = contents(made.saved_models)[Path(f'best-8{DATA}')]
-    tear_all = [*broken.saved_models.glob(f'train-*{DATA}')]
-    for path in tear_all:
+def test_newest_whole_checkpoint_is_the_best_one(launcher, asked, broken, made):
+    """Every train-… is torn: the run goes on from its best one exactly, and makes again all that came later."""
+    for path in broken.saved_models.glob('best-*'):
+        path.unlink()
+    for part in ('.index', DATA):  # which one is best depends on the machine, so one is made it
+        shutil.copy(broken.saved_models / f'train-5{part}', broken.saved_models / f'best-5{part}')
+    for path in broken.saved_models.glob(f'train-*{DATA}'):
         os.truncate(path, 1000)
-    settings = {**tiny, 'RESULTS_PATH': tmp_path}
-    ended = launcher.run({**settings, 'LOAD': True})
+    assert read_newest(broken.saved_models).path.name == 'best-5'  # as LOAD does
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 8})
     assert ended.code == 0, ended.text
-    assert f'Model  {broken.saved_models / "best-8"}\n' in ended.text
-    assert ended.text.count('is torn and passed over') == 1
-    ended = launcher.run({**settings, 'RESUME': True, 'N_ITERATIONS': 9, 'MEASURE_EVERY': 1})
-    assert ended.code == 0, ended.text
-    assert 'from iteration 8\n' in ended.text
-    names = {path.name for path in broken.saved_models.glob('*.index')}
-    assert {'train-9.index', 'torn-train-8.index', 'train-7.index'} <= names
-    assert not {'torn-train-7.index', 'train-8.index'} & names
-    if 'best-8.index' in names:  # else iteration 9 was measured better
-        assert (broken.saved_models / f'best-8{DATA}').read_bytes() == best
-    again = copy_run(made, tmp_path / 'whole')
-    ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'whole', 'RESUME': True, 'N_ITERATIONS': 9,
-                          'MEASURE_EVERY': 1})
-    assert ended.code == 0, ended.text
-    assert_same_state(broken, again, 9)
-
-
-def test_run_in_a_folder_whose_name_is_a_pattern(launcher, tiny, tmp_path):
-    results = tmp_path / 'R [1]*\\x?'
-    settings = {**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 2}
-    for change in ({}, {'RESUME': True, 'N_ITERATIONS': 3}, {'LOAD': True, 'EXPORT': True}):
-        ended = launcher.run({**settings, **change})
-        assert ended.code == 0, ended.text
-        assert 'passed over' not in ended.text
-    run = only_run(results)
-    assert [step for step, _ in curves(run)['Generator_Loss']] == [1, 2, 3]
-    exported = run.path / 'Exported_Model' / 'train-3'
-    assert sorted(path.name for path in (exported / 'variables').iterdir()) == [
-        'variables.data-00000-of-00001', 'variables.index']
+    assert 'from iteration 5\n' in ended.text
+    assert checkpoint_iterations(broken.saved_models) == [6, 7, 8]
+    assert checkpoint_iterations(broken.saved_models, 'torn-train') == list(range(1, 9))
+    assert_same_state(broken, made, 8)
 
 
 # Several at once
 
 
-def test_loads_and_exports_at_once_lose_nothing(launcher, tiny, broken, tmp_path):
-    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'SAMPLE_AS': 'grid,images,interpolation',
-                'N_FRAMES': 4, 'EXPORT': True}
+def test_loads_and_exports_at_once_lose_nothing(launcher, small, made, tmp_path):
+    """In a folder whose name is a pattern, too."""
+    broken = copy_run(made, tmp_path / PATTERN)
+    settings = {**small, 'RESULTS_PATH': tmp_path / PATTERN, 'LOAD': True, 'N_FRAMES': 4,
+                'SAMPLE_AS': 'grid,images,interpolation,savedmodel'}
     before = contents(broken.generated_images)
     texts = []
-    for child in [launcher.start({**settings, 'SEED': seed}) for seed in range(4)]:
+    for child in [launcher.start({**settings, 'SEED': seed}) for seed in range(3)]:
         ended = child.wait()
         assert ended.code == 0, ended.text
         texts.append(ended.text)
-    made = [Path(line.removeprefix('Made   ')) for text in texts for line in text.splitlines() if 'Made  ' in line]
-    pictures = [path for path in made if path.parent == broken.generated_images]
-    assert len(pictures) == len(set(pictures)) == 12
+    paths = [Path(line.removeprefix('Made   ')) for text in texts for line in text.splitlines() if 'Made  ' in line]
+    assert len(paths) == len(set(paths)) == 3 * 4
+    assert all(path.exists() for path in paths)
     after = contents(broken.generated_images)
     assert after.items() >= before.items()
-    assert len(after) - len(before) == 4 * (1 + tiny['N_SAMPLES'] + 1)  # no more, none lost
+    assert len(after) - len(before) == 3 * (1 + small['N_SAMPLES'] + 1)  # no more, none lost
     assert all(after.values())
-    exports = broken.path / 'Exported_Model'
-    assert [path.name for path in exports.iterdir()] == ['train-8']
-    assert {str(path) for path in contents(exports)} == {
-        f'train-8/{name}' for name in ('saved_model.pb', 'variables/variables.index', f'variables/variables{DATA}')}
+    exports = {'train-8', 'train-8_2', 'train-8_3'}
+    assert {path.name for path in (broken.path / 'Exported_Model').iterdir()} == exports
+    assert {str(path) for path in contents(broken.path / 'Exported_Model')} == {
+        f'{name}/{file}' for name in exports
+        for file in ('saved_model.pb', 'variables/variables.index', f'variables/variables{DATA}')}
 
 
-# Disks
-
-
-def test_file_too_large_for_the_first_checkpoint(launcher, tiny, tmp_path):
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path}, file_limit=NO_CHECKPOINT_FITS)
-    run = only_run(tmp_path)
-    assert_told(ended, 1, 'Iteration 1 cannot be saved', run.saved_models, 'too large', 'Nothing was saved before')
-    assert not any(run.saved_models.iterdir())
-
-
-def test_file_too_large_for_a_later_checkpoint(launcher, tiny, broken, tmp_path):
-    before = contents(broken.saved_models)
-    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 12, 'CHECKPOINT_EVERY': 2}
-    ended = launcher.run(settings, file_limit=NO_CHECKPOINT_FITS)
-    assert_told(ended, 1, 'Iteration 10 cannot be saved', 'too large', broken.saved_models / 'train-8',
-                'from iteration 8')
-    assert contents(broken.saved_models) == before
-    ended = launcher.run(settings)
-    assert ended.code == 0, ended.text
-    assert 'from iteration 8\n' in ended.text
-    assert 'passed over' not in ended.text
-
-
-def test_disk_too_small_for_the_second_checkpoint(launcher, tiny, tmp_path, disk):
-    results = tmp_path / 'results'
-    results.mkdir()
-    disk(results, 9_000_000)
-    settings = {**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 6, 'CHECKPOINT_EVERY': 3}
-    ended = launcher.run(settings)
-    run = only_run(results)
-    assert_told(ended, 1, 'Iteration 3 cannot be saved', run.saved_models / 'train-1', 'No space left',
-                'from iteration 1')
-    assert checkpoint_iterations(run.saved_models) == [1]
-    assert not (run.saved_models / '.partial').exists()
-
-    fill(results)
-    options = run.options.read_bytes()
-    ended = launcher.run({**settings, 'RESUME': True})
-    assert_told(ended, 1, run.options, 'No space left', 'from iteration 1')
-    assert run.options.read_bytes() == options
-
-    (results / 'filler').unlink()
-    disk(results, 99_000_000, 'remount')
-    ended = launcher.run({**settings, 'RESUME': True})
-    assert ended.code == 0, ended.text
-    assert checkpoint_iterations(run.saved_models) == [1, 3, 6]
-    shown = curves(run)
-    assert [step for step, _ in shown['Generator_Loss']] == list(range(1, 7))
-    assert [step for step, _ in shown['Generated_Images']] == [0, 5, 6]
-
-
-@pytest.mark.parametrize('room', [0, 3], ids=['full', 'filling'])
-def test_disk_full_for_pictures_and_tensorboard_only(launcher, tiny, broken, made, tmp_path, disk, room):
-    """Room for so many pictures of a page each, and for as many pages of events."""
-    shutil.rmtree(broken.saved_models)
-    broken.saved_models.mkdir()
-    for part in ('.index', DATA):
-        shutil.copy(made.saved_models / f'train-2{part}', broken.saved_models)
-    for folder in (broken.generated_images, broken.tensorboard):
-        disk(folder, 4096 * (room + 2))
-        fill(folder)
-        os.truncate(folder / 'filler', os.path.getsize(folder / 'filler') - 4096 * room)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 8, 'GRID_EVERY': 1})
-    assert ended.code == 0, ended.text
-    assert 'Traceback' not in ended.text
-    for what in ('pictures', 'TensorBoard events'):
-        lines = [line for line in ended.text.splitlines() if f'{what} cannot be written' in line]
-        assert len(lines) == 1, ended.text
-        assert str(broken.path) in lines[0]
-        assert 'training goes on' in lines[0]
-    assert len(list(broken.generated_images.glob('0*.png'))) == room
-    assert_same_state(broken, made, 8)
-
-
-def test_disk_full_in_load_names_what_could_not_be_written(launcher, tiny, broken, tmp_path, disk):
-    """Whatever was begun is gone: no empty file, no empty folder, no part of an export."""
-    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True}
-    for folder, change, begun in (
-            (broken.path / 'Exported_Model', {'EXPORT': True}, 'train-8'),
-            (broken.generated_images, {'SAMPLE_AS': 'grid'}, 'Trained_model_image_'),
-            (broken.generated_images, {'SAMPLE_AS': 'images'}, 'Trained_model_images_'),
-            (broken.generated_images, {'SAMPLE_AS': 'interpolation'}, 'Trained_model_interpolation_')):
-        if not any(folder.glob('filler')):
-            folder.mkdir(exist_ok=True)
-            disk(folder, 500_000)
-            fill(folder)
-        ended = launcher.run({**settings, **change})
-        assert_told(ended, 1, folder / begun, 'No space left')
-        assert [path.name for path in folder.iterdir()] == ['filler']
-
-
-@pytest.mark.parametrize('earlier', [False, True])
-def test_export_that_fails_leaves_what_was_there(launcher, tiny, broken, tmp_path, earlier):
-    exports = broken.path / 'Exported_Model'
-    if earlier:
-        (exports / 'train-8').mkdir(parents=True)
-        (exports / 'train-8' / 'saved_model.pb').write_bytes(b'earlier')
-    before = contents(broken.path)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'LOAD': True, 'EXPORT': True, 'SAMPLE_AS': 'measures'},
-                         file_limit=500_000)
-    assert_told(ended, 1, exports / 'train-8', 'too large')
-    assert {path: content for path, content in contents(broken.path).items()
-            if 'Trained_model_nearest' not in path.name} == before
-    assert exports.exists() == earlier
-
-
-def test_no_room_for_what_is_held_back():
-    """No temporary file can be written: TensorFlow's chatter is shown, and everything runs."""
-    code = ('import os, resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);'
-            'resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));'
-            'from gans_n_roses.machine.quiet import quietly\n'
-            'with quietly():\n'
-            '    os.write(2, b"chatter")\n'
-            'print("ran")')
-    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=REPO)
-    assert (process.returncode, process.stdout, process.stderr) == (0, 'ran\n', 'chatter')
-
-
-# Clocks
-
-
-def test_run_resumed_after_the_clock_was_set_back_keeps_its_curves(launcher, tiny, broken, tmp_path):
-    events, = broken.tensorboard.glob('events*')
-    later = events.rename(events.with_name(f'events.out.tfevents.{time.time() + 3600:.6f}.host.1'))
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 10})
-    assert ended.code == 0, ended.text
-    assert [step for step, _ in curves(broken)['Generator_Loss']] == list(range(1, 11))
-    assert min(broken.tensorboard.glob('events*')) == later
-
-
-def test_film_that_a_kill_has_cut_off_is_made_by_resuming(launcher, tiny, broken, made, tmp_path):
-    film = broken.generated_images / 'training.gif'
-    film.unlink()
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 8})
-    assert_told(ended, 2, film, 'is made now', 'made its 8 iterations')
-    assert film.read_bytes() == (made.generated_images / 'training.gif').read_bytes()
-
-
-def test_folders_that_cannot_be_written(launcher, tiny, broken, tmp_path):
-    """RESULTS_PATH, and a run in it, that this user may read and not write."""
-    folders = [tmp_path / 'roses', *(path for path in tmp_path.rglob('*') if path.is_dir()), tmp_path]
-    before = contents(tmp_path)
-    try:
-        for path in folders:
-            path.chmod(0o555)
-        settings = {**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': 12}
-        fresh = launcher.start(settings, powerless=True)
-        again = launcher.start({**settings, 'RESUME': True}, powerless=True)
-        roses = launcher.start({**settings, 'LOAD': True}, powerless=True)
-        assert_told(fresh.wait(), 2, tmp_path / 'roses', 'Permission denied', 'RESULTS_PATH')
-        assert_told(again.wait(), 1, broken.options, 'Permission denied', 'from iteration 8')
-        assert_told(roses.wait(), 1, broken.generated_images, 'Permission denied')
-    finally:
-        for path in folders:
-            path.chmod(0o755)
-    assert contents(tmp_path) == before
-
-
-def test_run_on_a_disk_that_became_read_only(launcher, tiny, made, tmp_path, disk):
-    results = tmp_path / 'results'
-    results.mkdir()
-    disk(results, 99_000_000)
-    run = copy_run(made, results)
-    tear(run)  # what is passed over would be set aside
-    disk(results, 99_000_000, 'remount', 'ro')
-    ended = launcher.run({**tiny, 'RESULTS_PATH': results, 'RESUME': True, 'N_ITERATIONS': 12})
-    assert_told(ended, 2, run.path, 'Read-only file system')
-
-
-# Losses and weights that are not finite
-
-
-def rewrite(run, iteration, change):
-    """Write a checkpoint anew with some values changed, by TensorFlow's own op."""
-    import tensorflow as tf
-    values = {**read_checkpoint(run, iteration), **change}
-    names = sorted(values)
-    tf.raw_ops.SaveV2(prefix=str(run.saved_models / f'train-{iteration}'), tensor_names=names,
-                      shape_and_slices=[''] * len(names), tensors=[tf.constant(values[name]) for name in names])
-
-
-def test_loss_that_is_not_finite_stops_the_run(launcher, tiny, broken, tmp_path):
-    """A weight of the size that training has diverged to."""
-    weights = read_checkpoint(broken, 8)['d_h1_lin/Matrix']
-    rewrite(broken, 8, {'d_h1_lin/Matrix': np.full_like(weights, 1e38)})
-    before = contents(broken.saved_models)
-    settings = {**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 10, 'CHECKPOINT_EVERY': 1,
-                'CHECKPOINTS_KEPT': 1}
-    ended = launcher.run({**settings, 'LEARNING_RATE': 0.5})
-    assert_told(ended, 1, 'D', 'Loss is ', ' at iteration 9', broken.saved_models / 'train-8', 'from iteration 8',
-                'lower LEARNING_RATE')
-    assert 'LEARNING_RATE=0.25' in command_in(ended.text)
-    assert contents(broken.saved_models) == before
-    for part in ('.index', DATA):
-        for kind in ('train', 'best'):
-            (broken.saved_models / f'{kind}-8{part}').unlink()
-    ended = launcher.run(settings)
-    assert ended.code == 0, ended.text
-    assert 'from iteration 7\n' in ended.text
-    assert checkpoint_iterations(broken.saved_models) == [10]
-
-
-def test_weight_that_is_not_finite_is_not_saved(launcher, tiny, broken, tmp_path):
-    """The moving average is of no loss: only the save can notice. It is finite in the file, and its sum is not."""
-    average = read_checkpoint(broken, 8)['g_h1/w/ExponentialMovingAverage']
-    rewrite(broken, 8, {'g_h1/w/ExponentialMovingAverage': np.full_like(average, 3e38)})
-    before = contents(broken.saved_models)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 20})
-    assert_told(ended, 1, 'not finite at iteration 10', 'not saved', 'from iteration 8')
-    assert contents(broken.saved_models) == before
-
-
-# Two at once
-
-
-def test_two_runs_of_one_second_keep_apart(launcher, tiny, tmp_path):
+def test_two_runs_of_one_second_keep_apart(launcher, small, tmp_path):
     for attempt in range(5):
         results = tmp_path / str(attempt)
-        settings = {**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 3, 'GRID_EVERY': 1}
+        settings = {**small, 'RESULTS_PATH': results, 'N_ITERATIONS': 2}
         time.sleep(1.02 - time.time() % 1)  # a second has just begun
         both = [launcher.start({**settings, 'SEED': seed}) for seed in (1, 2)]
         for child in both:
@@ -498,36 +331,202 @@ def test_two_runs_of_one_second_keep_apart(launcher, tiny, tmp_path):
         pytest.fail('five times, two processes did not start in one second')
     assert {json.loads(run.options.read_text())['settings']['SEED'] for run in runs} == {1, 2}
     for run in runs:
-        assert checkpoint_iterations(run.saved_models) == [1, 3]
+        assert checkpoint_iterations(run.saved_models) == [1, 2]
         assert {path.name for path in run.generated_images.iterdir()} == {
-            *(f'{k:07d}.png' for k in range(4)), 'nearest', 'real_images.png', 'training.gif'}
-        assert [step for step, _ in curves(run)['Generator_Loss']] == [1, 2, 3]
-        assert read_checkpoint(run, 3)['global_step'] == 3
-    first, second = (read_checkpoint(run, 3)['g_h1/w'] for run in runs)
+            '0000000.png', '0000002.png', 'nearest', 'real_images.png', 'training.gif'}
+        assert [step for step, _ in curves(run)[SCORE]] == [1, 2]
+    first, second = (read_checkpoint(run, 2)['g_h1/w'] for run in runs)
     assert np.any(first != second)
+
+
+# Disks
+
+
+def test_file_too_large_for_the_first_checkpoint(launcher, small, tmp_path):
+    ended = launcher.run({**small, 'RESULTS_PATH': tmp_path}, file_limit=NO_CHECKPOINT_FITS)
+    run = only_run(tmp_path)
+    assert_told(ended, 1, 'Iteration 1 cannot be saved', run.saved_models, 'too large', 'Nothing was saved before')
+    assert not any(run.saved_models.iterdir())
+
+
+def test_file_too_large_for_a_later_checkpoint(launcher, asked, broken):
+    before = contents(broken.saved_models)
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 12, 'CHECKPOINT_EVERY': 2},
+                         file_limit=NO_CHECKPOINT_FITS)
+    assert_told(ended, 1, 'Iteration 10 cannot be saved', 'too large', broken.saved_models / 'train-8',
+                'from iteration 8')
+    assert contents(broken.saved_models) == before
+
+
+def test_disk_too_small_for_the_second_checkpoint(launcher, small, tmp_path, disk):
+    results = tmp_path / 'results'
+    results.mkdir()
+    disk(results, 9_000_000)
+    settings = {**small, 'RESULTS_PATH': results, 'N_ITERATIONS': 6, 'CHECKPOINT_EVERY': 3}
+    ended = launcher.run(settings)
+    run = only_run(results)
+    assert_told(ended, 1, 'Iteration 3 cannot be saved', run.saved_models / 'train-1', 'No space left',
+                'from iteration 1')
+    assert checkpoint_iterations(run.saved_models) == [1]
+    assert not (run.saved_models / '.partial').exists()
+
+    shutil.rmtree(run.generated_images / 'nearest')  # RESUME would delete it, and have room again
+    fill(results)
+    options = run.options.read_bytes()
+    ended = launcher.run({**settings, 'RESUME': True})
+    assert_told(ended, 1, run.options, 'No space left', 'from iteration 1')
+    assert run.options.read_bytes() == options
+
+    (results / 'filler').unlink()
+    disk(results, 99_000_000, 'remount')
+    ended = launcher.run({**settings, 'RESUME': True})
+    assert ended.code == 0, ended.text
+    assert checkpoint_iterations(run.saved_models) == [1, 3, 6]
+    shown = curves(run)
+    assert [step for step, _ in shown[SCORE]] == [3, 6]
+    assert [step for step, _ in shown['Generated_Images']] == [0, 5, 6]
+
+
+def test_disk_that_fills_with_pictures_and_events_costs_no_iteration(launcher, asked, broken, made, disk):
+    """Room for three pages of pictures, and for as many of events."""
+    for name in checkpoint_names(broken.saved_models):
+        if name != 'train-5':
+            for part in ('.index', DATA):
+                (broken.saved_models / f'{name}{part}').unlink()
+    for folder in (broken.generated_images, broken.tensorboard):
+        disk(folder, 4096 * 5)
+        fill(folder)
+        os.truncate(folder / 'filler', os.path.getsize(folder / 'filler') - 4096 * 3)
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 8, 'GRID_EVERY': 1})
+    assert ended.code == 0, ended.text
+    assert 'Traceback' not in ended.text
+    for what in ('pictures', 'TensorBoard events'):
+        lines = [line for line in ended.text.splitlines() if f'{what} cannot be written' in line]
+        assert len(lines) == 1, ended.text
+        assert str(broken.path) in lines[0]
+        assert 'training goes on' in lines[0]
+    pictures = [path for path in broken.generated_images.rglob('*.*') if path.is_file()]
+    assert 1 <= len(pictures) <= 3  # a page or more each
+    for path in pictures:
+        Image.open(path).load()  # none is torn
+    assert_same_state(broken, made, 8)
+
+
+def test_disk_full_in_load_names_what_could_not_be_written(asked, broken, disk):
+    """Whatever was begun is gone: no empty file, no empty folder, no part of an export."""
+    plan = planned({**asked, 'LOAD': True})
+    exports = plan.run.path / 'Exported_Model'
+    for folder in (exports, plan.run.generated_images):
+        folder.mkdir(exist_ok=True)
+        disk(folder, 500_000)
+        fill(folder)
+    newest = read_newest(plan.run.saved_models)
+    with open_generator(newest.values, newest.path) as saved:
+        for kind, begun in (('grid', 'Trained_model_image_'), ('images', 'Trained_model_images_'),
+                            ('interpolation', 'Trained_model_interpolation_'), ('measures', 'Trained_model_nearest_'),
+                            ('savedmodel', 'train-8')):
+            with pytest.raises(OSError, match='No space left') as full:
+                MAKERS[kind](saved, plan)
+            folder = exports if kind == 'savedmodel' else plan.run.generated_images
+            assert full.value.filename.startswith(str(folder / begun))
+            assert [path.name for path in folder.iterdir()] == ['filler']
+
+
+def test_export_that_fails_leaves_what_was_there(launcher, asked, broken):
+    earlier = broken.path / 'Exported_Model' / 'train-8'
+    earlier.mkdir(parents=True)
+    (earlier / 'saved_model.pb').write_bytes(b'earlier')
+    before = contents(broken.path)
+    ended = launcher.run({**asked, 'LOAD': True, 'SAMPLE_AS': 'savedmodel'}, file_limit=500_000)
+    assert_told(ended, 1, earlier, 'too large', 'The model is as it was')
+    assert contents(broken.path) == before
+
+
+def test_folders_that_cannot_be_written(launcher, asked, broken, tmp_path):
+    """RESULTS_PATH, and a run in it, that this user may read and not write."""
+    folders = [tmp_path, *(path for path in tmp_path.rglob('*') if path.is_dir())]
+    before = contents(tmp_path)
+    try:
+        for path in folders:
+            path.chmod(0o555)
+        settings = {**asked, 'N_ITERATIONS': 12}
+        fresh = launcher.start(settings, powerless=True)
+        again = launcher.start({**settings, 'RESUME': True}, powerless=True)
+        roses = launcher.start({**settings, 'LOAD': True}, powerless=True)
+        assert_told(fresh.wait(), 2, tmp_path / 'roses', 'Permission denied', 'RESULTS_PATH')
+        assert_told(again.wait(), 1, broken.options, 'Permission denied', 'from iteration 8')
+        assert_told(roses.wait(), 1, broken.generated_images, 'Permission denied')
+    finally:
+        for path in folders:
+            path.chmod(0o755)
+    assert contents(tmp_path) == before
+
+
+def test_run_on_a_disk_that_became_read_only(small, made, tmp_path, disk):
+    disk(tmp_path, 99_000_000)
+    run = copy_run(made, tmp_path)
+    disk(tmp_path, 99_000_000, 'remount', 'ro')
+    plan = planned({**small, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 12})
+    assert_refused(lambda: train(plan), run.path, 'Read-only file system')
+
+
+# Losses and weights that are not finite
+
+
+def rewrite(run, iteration, change):
+    """Write a checkpoint anew with some values changed, by TensorFlow's own op."""
+    values = {**read_checkpoint(run, iteration), **change}
+    names = sorted(values)
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(tf.raw_ops.SaveV2(
+            prefix=str(run.saved_models / f'train-{iteration}'), tensor_names=names,
+            shape_and_slices=[''] * len(names), tensors=[tf.constant(values[name]) for name in names]))
+
+
+def test_loss_that_is_not_finite_stops_the_run(launcher, asked, broken):
+    """A weight of the size that training has diverged to."""
+    weights = read_checkpoint(broken, 8)['d_h1_lin/Matrix']
+    rewrite(broken, 8, {'d_h1_lin/Matrix': np.full_like(weights, 1e38)})
+    before = contents(broken.saved_models)
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 10, 'CHECKPOINTS_KEPT': 1, 'LEARNING_RATE': 0.5})
+    assert_told(ended, 1, 'D', 'Loss is ', ' at iteration 9', broken.saved_models / 'train-8', 'from iteration 8',
+                'lower LEARNING_RATE')
+    assert 'LEARNING_RATE=0.25' in command_in(ended.text)
+    assert contents(broken.saved_models) == before
+
+
+def test_weight_that_is_not_finite_is_not_saved(launcher, asked, broken):
+    """The moving average is of no loss: only the save can notice. It is finite in the file, and its sum is not."""
+    average = read_checkpoint(broken, 8)['g_h1/w/ExponentialMovingAverage']
+    rewrite(broken, 8, {'g_h1/w/ExponentialMovingAverage': np.full_like(average, 3e38)})
+    before = contents(broken.saved_models)
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 20})
+    assert_told(ended, 1, 'not finite at iteration 9', 'not saved', 'from iteration 8')
+    assert contents(broken.saved_models) == before
 
 
 # Runs that cannot be opened
 
 
-def test_runs_that_are_not_there(launcher, tiny, made, tmp_path):
-    settings = {**tiny, 'RESULTS_PATH': made.path.parents[1]}
-    empty = make_empty_run(tmp_path)
-    for what in ('RESUME', 'LOAD'):
-        assert_told(launcher.run({**settings, what: True, 'RUN': 'nonesuch'}), 2, "'nonesuch'", made.path.name)
-        assert_told(launcher.run({**tiny, 'RESULTS_PATH': tmp_path / 'none', what: True}), 2, 'There is no run',
-                    tmp_path / 'none')
-        assert_told(launcher.run({**tiny, 'RESULTS_PATH': tmp_path, what: True}), 2, empty, 'has no checkpoint')
+@pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
+def test_runs_without_a_checkpoint_and_names_of_none(small, tmp_path, what):
+    settings = {**small, 'RESULTS_PATH': tmp_path, what: True}
+    older, newer = (tmp_path / 'roses' / f'{year}-01-01_00-00-00_4_4_40_0.0002_0.5' for year in (2019, 2020))
+    (newer / 'Saved_Models').mkdir(parents=True)
+    assert_refused(lambda: planned(settings), newer, 'has no checkpoint', 'Train first')
+    (older / 'Saved_Models').mkdir(parents=True)
+    (older / 'Saved_Models' / 'train-1.index').touch()
+    assert_refused(lambda: planned(settings), newer, 'has no checkpoint', f"RUN = '{older}' is the newest")
     for name in ('*', 'x**', '/', 'x' * 300):
-        assert_told(launcher.run({**settings, 'RESUME': True, 'RUN': name}), 2)
-    assert_told(launcher.run({**settings, 'LOAD': True, 'RESUME': True}), 2, 'LOAD and RESUME')
-    assert not (tmp_path / 'none').exists()
+        assert_refused(lambda name=name: planned({**settings, 'RUN': name}))
 
 
-def make_empty_run(results):
-    empty = results / 'roses' / '2020-01-01_00-00-00_4_4_40_0.0002_0.5'
-    (empty / 'Saved_Models').mkdir(parents=True)
-    return empty
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
+def test_no_file_in_the_place_of_options(asked, broken, make, what):
+    broken.options.unlink()
+    make(broken.options)
+    assert_refused(lambda: planned({**asked, what: True}), broken.options, 'it is no file')
 
 
 def edit(change):
@@ -567,39 +566,42 @@ def edit(change):
     (lambda text: '9' * 5000, 'cannot be read'),
     (edit(lambda options: options['settings'].update(SEED=10**30)), 'SEED is 10'),
     (edit(lambda options: options['settings'].update(IMAGE_SIZE=10**30)), 'IMAGE_SIZE is 10'),
-    # Other networks than those of the checkpoint
-    (edit(lambda options: options['settings'].update(IMAGE_SIZE=32)), 'IMAGE_SIZE'),
-    (edit(lambda options: options['settings'].update(Z_DIM=5)), 'Z_DIM'),
-    (edit(lambda options: options['settings'].update(EMA_DECAY=0.0)), 'EMA_DECAY'),
 ])
-def test_options_edited_by_hand(launcher, tiny, hand_edited, change, told):
-    run, original = hand_edited
+def test_options_edited_by_hand(small, made, tmp_path, change, told):
+    run = RunFolder(tmp_path / 'roses' / made.path.name)
+    (run.path / 'Saved_Models').mkdir(parents=True)
+    (run.saved_models / 'train-8.index').touch()
+    original = made.options.read_text()
+    run.options.write_text(original)
+    settings = {**small, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 9}
+    assert planned(settings).run == run
     run.options.write_text(change(original))
-    before = contents(run.path)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': run.path.parents[1], 'RESUME': True, 'N_ITERATIONS': 9})
-    assert_told(ended, 2, run.path, told)
-    after = contents(run.path)
-    after.pop(Path('.lock'), None)
-    before.pop(Path('.lock'), None)
-    assert after == before
+    assert_refused(lambda: planned(settings), run.path, told)
 
 
-@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
-def test_no_file_in_the_place_of_options(launcher, tiny, broken, tmp_path, make):
-    broken.options.unlink()
-    make(broken.options)
-    for what in ('LOAD', 'RESUME'):
-        assert_told(launcher.run({**tiny, 'RESULTS_PATH': tmp_path, what: True}), 2, broken.options, 'it is no file')
+def test_options_of_other_networks_than_those_of_the_checkpoint(launcher, asked, broken):
+    change = edit(lambda options: options['settings'].update(IMAGE_SIZE=32))
+    broken.options.write_text(change(broken.options.read_text()))
+    before = contents(broken.path)
+    ended = launcher.run({**asked, 'RESUME': True, 'N_ITERATIONS': 9})
+    assert_told(ended, 2, broken.saved_models / 'train-8', 'g_h0_lin/Matrix of shape', 'IMAGE_SIZE')
+    assert contents(broken.path) == before
 
 
-def test_state_that_does_not_fit_the_settings(launcher, tiny, broken, tmp_path):
-    rewrite(broken, 8, {'run_state/grid_z': np.zeros([3, 3], np.float32)})
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'RESUME': True, 'N_ITERATIONS': 9})
-    assert_told(ended, 2, broken.saved_models / 'train-8', 'run_state/grid_z of shape (3, 3)', '(4, 4)', 'N_SAMPLES')
-
-
-@pytest.fixture(scope='module')
-def hand_edited(made, tmp_path_factory):
-    """A copy of the run, and options.json as the run wrote it: a test writes its own."""
-    run = copy_run(made, tmp_path_factory.mktemp('edited'))
-    return run, run.options.read_text()
+def test_values_that_do_not_fit_the_networks(asked, broken):
+    settings = planned({**asked, 'RESUME': True, 'N_ITERATIONS': 9}).settings
+    newest = read_newest(broken.saved_models)
+    average = 'g_h1/w/ExponentialMovingAverage'
+    without = {name: value for name, value in newest.values.items() if name != average}
+    with tf.Graph().as_default(), tf.Session() as session:
+        build_graph(settings)
+        for change, *told in (
+                ({'state': newest.state._replace(grid_z=np.zeros([3, 3], np.float32))},
+                 'run_state/grid_z of shape (3, 3)', '(4, 4)', 'N_SAMPLES'),
+                ({'state': None}, 'no run_state', 'LOAD can still use it'),
+                ({'values': {**newest.values, 'g_h0_lin/Matrix': np.zeros([5, 2048], np.float32)}},
+                 'g_h0_lin/Matrix of shape (5, 2048)', '(4, 2048)', 'Z_DIM'),
+                ({'values': {**newest.values, 'g_h9/w': np.float32(1)}}, 'g_h9/w', 'EMA_DECAY'),
+                ({'values': without}, f'holds no {average}')):
+            assert_refused(lambda change=change: restore_run(session, newest._replace(**change), settings),
+                           broken.saved_models / 'train-8', *told)
