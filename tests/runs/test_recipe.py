@@ -10,10 +10,10 @@ import tensorflow.compat.v1 as tf
 from conftest import REPO
 from launching import make_pictures
 
-from gans_n_roses import plan as planning
 from gans_n_roses.command_line import read_settings
 from gans_n_roses.pictures.folder import Dataset
 from gans_n_roses.plan import make_plan
+from gans_n_roses.runs import shipped
 from gans_n_roses.runs.folders import make_run_folder
 from gans_n_roses.runs.options import record_options
 from gans_n_roses.runs.recipe import missing_remedies, take_recipe
@@ -93,7 +93,7 @@ DATASET = Dataset(np.zeros([8, 64, 64, 3], np.uint8), [], 0, 0, 'these')
 
 
 def test_a_run_keeps_what_it_took_and_takes_no_more(words, introduced, tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, 'FILE', tmp_path / 'none.npz')  # a copy of the project without the shipped model
+    monkeypatch.setattr(shipped, 'FILE', tmp_path / 'none.npz')  # a copy of the project without the shipped model
     plan = make_plan(read_settings(REPO / 'mission_control.py', [*words, 'RECIPE=auto']))
     run = make_run_folder(plan.settings, datetime.now())
     assert run.path.name.endswith('_mirror_translation_r1-0.1_ema0.999_smooth')
