@@ -45,7 +45,7 @@ PATTERN = 'R [1]*\\x?'  # a folder's name that is a pattern to whoever takes it 
 
 @pytest.fixture(scope='module')
 def small(tiny):
-    """Settings of a tiny run that measures and saves each iteration; without the two remedies that take long to build."""
+    """Settings of a tiny run that measures and saves each iteration; without the two remedies that are slow."""
     return {**tiny, 'AUGMENT': '', 'R1_GAMMA': 0, 'CHECKPOINT_EVERY': 1}
 
 
