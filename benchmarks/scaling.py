@@ -15,11 +15,11 @@ import statistics
 import sys
 import time
 
-from gans_n_roses.launch import free_ports
-
 from benchmarks.shared import REPO, machine
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.machine.quiet import loading_tensorflow
-from gans_n_roses.settings import IMAGE_SIZES, read_settings
+from gans_n_roses.settings import IMAGE_SIZES
+from gans_n_roses.tools.launch import free_ports
 from gans_n_roses.workers.cluster import ALONE, Cluster
 
 WARM_UP = 3
@@ -97,37 +97,36 @@ def work(pipe, cluster, cores, how):
     with loading_tensorflow():
         import numpy as np
         import tensorflow.compat.v1 as tf
-        from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, SCALARS, join, mean_of_all, sent_in
-        from gans_n_roses.training.together import agreement
 
-        from gans_n_roses.machine.session import open_session
-        from gans_n_roses.networks.graph import build_graph, split_variables
+        from gans_n_roses.networks.graph import build_graph
         from gans_n_roses.training.steps import Training, begin, steps
+        from gans_n_roses.workers.collectives import sent_in
+        from gans_n_roses.workers.team import join
     settings = dataclasses.replace(read_settings(REPO / 'mission_control.py'), seed=1, batch_size=batch,
                                    image_size=size, precision=precision, n_iterations=WARM_UP + count)
     team = join(cluster)
     pictures = np.random.RandomState(0).randint(0, 256, [cluster.count * batch, size, size, 3], np.uint8)
-    with tf.Graph().as_default(), open_session(team.target, team.config) as session:
-        gan = build_graph(settings, cluster)
-        agree = agreement(cluster, session, list(gan.scalars))
-        sizes = [sum(variable.shape.num_elements() for variable in those)
-                 for those in split_variables(tf.trainable_variables())]
+    with tf.Graph().as_default(), team.open_session() as session:
+        gan = build_graph(settings, team)
+        team.prepare(list(gan.scalars))
+        sizes = [sum(variable.shape.num_elements() for variable in tf.trainable_variables(network))
+                 for network in ('d_', 'g_')]
         session.run(tf.global_variables_initializer())
         times, start = [], time.perf_counter()
-        for _, scalars in steps(Training(session, gan, pictures, settings, cluster=cluster), begin(settings)):
-            agree(scalars, 0)
+        for _, scalars in steps(Training(session, gan, pictures, settings, team), begin(settings)):
+            team.agree(session, scalars, 0)
             times.append(time.perf_counter() - start)
             start = time.perf_counter()
         flat = {}
-        if cluster.count > 1:
+        if not cluster.alone:
             sent, told = sent_in(tf.as_dtype(precision)), len(gan.scalars) + 1
-            for name, length, dtype, key in (('D gradients', sizes[0], sent, D_GRADIENTS),
-                                             ('G gradients', sizes[1], sent, G_GRADIENTS),
-                                             ('losses and the wish to stop', told, tf.float32, SCALARS)):
+            for title, length, dtype, name in (('D gradients', sizes[0], sent, 'd_gradients'),
+                                               ('G gradients', sizes[1], sent, 'g_gradients'),
+                                               ('losses and the wish to stop', told, tf.float32, 'scalars')):
                 values = tf.Variable(tf.ones([length]), use_resource=False)
                 session.run(values.initializer)
-                op = mean_of_all(cluster, [values], key, dtype)[0].op
-                flat[name] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
+                op = team.mean([values], name, dtype)[0].op
+                flat[title] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
     pipe.send((statistics.median(times[WARM_UP:]), flat))
     pipe.recv()
 
