@@ -12,8 +12,8 @@ ONE_REQUEST_S = 1.0  # `timeout` and some schedulers send a signal twice, to the
 def end_at_once():
     """Let a request to end end the process from now on, with a sentence; called once, at the front door.
 
-    Nothing is lost, since every file is whole or written aside. An exception instead could come up anywhere, even in
-    the middle of an import, and would wait for the threads that read pictures.
+    Nothing is lost, since every file is whole or written aside. A KeyboardInterrupt could come in the
+    middle of an import, and Python would then wait for the threads that read pictures.
     """
     screen = os.dup(2)  # the screen itself, also while `quietly` holds back what is written to 2
 

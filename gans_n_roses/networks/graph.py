@@ -75,7 +75,7 @@ def build_graph(settings, team=ALONE):
     real_logits, fake_logits = tf.split(both_logits, 2)
     d_loss_real, d_loss_fake = discriminator_loss(real_logits, fake_logits)
     d_loss = d_loss_real + d_loss_fake
-    g_loss = generator_loss(fake_logits)  # before the discriminator's update: shown, not trained on
+    g_loss = generator_loss(fake_logits)  # before the discriminator's update; what is trained on comes after it
 
     d_variables, g_variables = tf.trainable_variables('d_'), tf.trainable_variables('g_')
     d_gradients = tf.gradients(d_loss, d_variables)
@@ -117,7 +117,7 @@ def _keep_average(g_update, g_variables, iteration, settings):
 
     After t iterations the decay is at most (1 + t) / (10 + t), so that the random weights of the beginning are soon
     forgotten. A run that took over another model's whole generator (START_FROM) counts that model's iterations in t
-    too, so that the average it took over is not.
+    too, so that the average it took over is not forgotten.
 
     Returns:
       (training step: the update and then the average; variable getter that gives a weight's average in its place).

@@ -36,7 +36,7 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
     """
     first, *others = reversed(discriminator_channels(image_size))
     with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
-        # Right-hand column: shape at 64 pixels.
+        # Right-hand column: shape at 64 pixels; in a loop, the shapes after its three passes.
         h = tf.cast(z, dtype)                                                          # [batch, 100]
         h = dense(h, BASE_SIZE * BASE_SIZE * first, 'g_h0_lin')                        # [batch, 8192]
         h = tf.reshape(h, [-1, BASE_SIZE, BASE_SIZE, first])                           # [batch, 4, 4, 512]
@@ -62,7 +62,7 @@ def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32):
     """
     first, *others = discriminator_channels(image.shape[1])
     with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
-        # Right-hand column: shape at 64 pixels.
+        # Right-hand column: shape at 64 pixels; in the loop, the shapes after its three passes.
         h = lrelu(conv2d(tf.cast(image, dtype), first, 'd_h0_conv'))                   # [batch, 32, 32, 64]
         for layer, channels in enumerate(others, start=1):                             # [batch, 16, 16, 128]
             h = conv2d(h, channels, f'd_h{layer}_conv')                                # [batch, 8, 8, 256]

@@ -31,7 +31,7 @@ class Checkpoint(NamedTuple):
     path: Path  # Saved_Models/train-6
     values: dict  # name of a variable → array of finite numbers
     state: RunState | None  # None: it was saved by the article's code, or by a run that cannot go on
-    score: float  # of a best one, the lower the better; infinite where nothing was measured, or by an older measure
+    score: float  # distance of a best-…, the lower the better; infinite in any other, and where an older one measured
 
     @property
     def iteration(self):
@@ -191,7 +191,7 @@ def best_score(folder):
 
 
 def clear_later(folder, newest):
-    """Clear away what a run saved after the checkpoint that it resumes from, and makes again.
+    """Clear away checkpoints that are later than the one a run resumes from: training makes them again.
 
     Torn checkpoints are renamed, so that none is taken for the run's newest; a later best one is deleted.
 

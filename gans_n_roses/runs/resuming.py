@@ -1,4 +1,4 @@
-"""The settings that a resumed run goes on with: the run's own, or those of now."""
+"""The settings that a resumed run goes on with: the run's own, or those of now (for which run: `find_run`)."""
 
 import os
 
@@ -22,10 +22,10 @@ def recorded(options):
 def merge_settings(settings, options, source):
     """Merge the settings of now with those that a run was made with.
 
-    A setting comes from the command line of now; else from mission_control.py, if it was changed there since the run
-    was last trained; else from the run. What makes the run what it is stays the run's in any case; only pictures that
-    are gone may be replaced. A run that does not record what mission_control.py said (before version 1.0.0) takes all
-    that may change from the settings of now.
+    Settings that make the run what it is (OF_RUN) stay the run's; only pictures that are gone may be replaced. Any
+    other comes from the command line of now; else from mission_control.py, if it was changed there since the run was
+    last trained; else from the run. A run that does not record what mission_control.py said (before version 1.0.0)
+    takes all that may change from the settings of now.
 
     Args:
       settings: Settings of now.

@@ -25,7 +25,8 @@ from gans_n_roses.training.steps import Training, begin, due, steps
 from gans_n_roses.workers.team import join
 
 SCALARS_EVERY = 10  # iterations
-GRIDS_BEFORE_FEWER = 100  # so many grids GRID_EVERY iterations apart, from then on ten times as far apart
+GRIDS_BEFORE_FEWER = 100  # grids that are GRID_EVERY iterations apart; later ones are FEWER times as far apart
+FEWER = 10
 
 
 @within_memory()
@@ -124,8 +125,9 @@ def _iterate(training, state, start, stop, monitor, measurements):
                     show_grid(iteration)
                 if iteration == last:
                     monitor.animation()
-            finally:  # the checkpoint comes last, since what a kill cuts off is made again; and it comes in any case
-                # The first, too: a disk that has no room is told at once, and no crash leaves a run that cannot go on.
+            finally:
+                # Saved last: after a kill, the resumed run makes this iteration's grid and measurements again. Saved
+                # even if one of them failed. The first one, too: a full disk shows at once, and a crash loses no run.
                 if measured or iteration == 1 or signal:
                     save_checkpoint(session, training.save_ops, run.saved_models, iteration, state,
                                     settings.checkpoints_kept)
@@ -208,7 +210,7 @@ def _record(training, options, dataset, iteration, weights):
 def _grids_apart(settings, iteration):
     """The number of iterations from one sample grid to the next."""
     fewer = iteration >= GRIDS_BEFORE_FEWER * settings.grid_every
-    return settings.grid_every * (10 if fewer else 1)
+    return settings.grid_every * (FEWER if fewer else 1)
 
 
 def _check_finite(scalars, iteration, settings, monitor):

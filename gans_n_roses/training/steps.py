@@ -27,7 +27,7 @@ class Training(NamedTuple):
     pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], the real ones
     settings: Settings
     team: Alone = ALONE
-    run: RunFolder | None = None  # `steps` needs neither this nor the next one: they are the loop's, which saves
+    run: RunFolder | None = None  # this and the next one are for loop.py, which saves; `steps` works without them
     save_ops: SaveOps | None = None
 
 
@@ -48,7 +48,7 @@ def begin(settings):
 def steps(training, state, start=0):
     """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
 
-    Of several workers each draws for all of them and takes its rows, so that their random generators stay the same.
+    Each of several workers draws the batches of all and keeps its own rows, so that their random generators stay alike.
 
     Args:
       training: Training; its session's variables are initialized, or restored.

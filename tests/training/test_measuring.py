@@ -12,14 +12,19 @@ import tensorflow.compat.v1 as tf
 from conftest import REPO
 from launching import only_run
 
+from gans_n_roses.plan import make_plan
 from gans_n_roses.quality.metrics import SCORE, describe_real
 from gans_n_roses.quality.nearest import beside_nearest
-from gans_n_roses.runs.checkpoints import best_score, build_save, set_aside_later
+from gans_n_roses.runs.checkpoints import best_score, build_save
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
-from gans_n_roses.runs.state import NOT_YET, RunState
+from gans_n_roses.runs.state import RunState
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.steps import Training
+
+
+def train_as(settings):
+    return train(make_plan(settings))
 
 
 @pytest.fixture
@@ -39,13 +44,13 @@ def measured(tmp_path, make_settings, monkeypatch):
             tf.get_variable('w', [2])
             z = tf.placeholder(tf.float32, [None, 4])
             gan = SimpleNamespace(sample_z=z, samples=tf.zeros([tf.shape(z)[0], 16, 16, 3]))
-            training = Training(session, gan, pictures, make_settings(z_dim=4), run, build_save())
+            training = Training(session, gan, pictures, make_settings(z_dim=4), run=run, save_ops=build_save())
             session.run(tf.global_variables_initializer())
             measurements = Measurements(training, monitor, best_score(run.saved_models) if best is None else best)
-            state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32), np.array(NOT_YET))
+            state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32))
             best = []
             for k in range(len(figures)):
-                measurements.take(start + k, state)
+                state, _ = measurements.take(start + k, state)
                 best.append(checkpoint_iterations(run.saved_models, 'best'))
         return best
     return take
@@ -67,18 +72,6 @@ def test_a_run_that_goes_on_knows_its_best(measured):
 def test_with_other_pictures_the_best_is_found_anew(measured):
     assert measured([(40, 0)]) == [[0]]
     assert measured([(45, 0)], start=5, best=np.inf) == [[5]]
-
-
-def test_a_run_that_goes_on_sets_aside_what_is_later_and_deletes_nothing(measured, tmp_path):
-    measured([(50, 0), (40, 0)])
-    folder = tmp_path / 'Saved_Models'
-    best = sorted(path.name for path in folder.glob('best-1.*'))
-    for suffix in ('.index', '.data-00000-of-00001'):
-        (folder / f'train-3{suffix}').write_bytes(b'torn')
-    set_aside_later(folder, 'best-1')
-    assert sorted(path.name for path in folder.glob('best-1.*')) == best
-    assert sorted(path.name for path in folder.glob('*train-3*')) == [
-        'torn-train-3.data-00000-of-00001', 'torn-train-3.index']
 
 
 def test_a_torn_best_is_named_and_replaced(measured, tmp_path, capsys):
@@ -110,7 +103,7 @@ def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_
     for name, remedies in {'off': {'MIRROR': False, 'AUGMENT': '', 'R1_GAMMA': 0}, 'on': {}}.items():
         ended = launcher.run({**tiny, **remedies, 'RESULTS_PATH': tmp_path / name, 'N_ITERATIONS': 12})
         assert ended.code == 0, ended.text
-        assert ('learnt by heart' in ended.text) == ('What helps:' in ended.text) == (name == 'off')
+        assert ('memorised' in ended.text) == ('What helps:' in ended.text) == (name == 'off')
         runs[name] = only_run(tmp_path / name)
     first = [(run.generated_images / '0000000.png').read_bytes() for run in runs.values()]
     later = [(run.generated_images / '0000010.png').read_bytes() for run in runs.values()]
@@ -121,8 +114,8 @@ def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_
 
 
 def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, make_settings, tmp_path, capsys):
-    train(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
-                        z_dim=4, n_iterations=1, seed=1))
+    train_as(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
+                           z_dim=4, n_iterations=1, seed=1))
     words = 'PRECISION=float32 RECIPE=auto'
     assert f'What helps: {sys.executable} {REPO / "main.py"} {words}\n' in capsys.readouterr().out
 
@@ -133,17 +126,17 @@ def soon_no_better(monkeypatch, pictures_folder, make_settings, tmp_path):
     monkeypatch.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
     monkeypatch.setattr('gans_n_roses.quality.plateau.MARGIN', 1e6)
     return make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
-                         z_dim=4, n_iterations=12, seed=1, measure_every=2, stop_when='no better')
+                         z_dim=4, n_iterations=12, seed=1, checkpoint_every=2, stop_when='no better')
 
 
 def test_a_run_that_gets_no_better_is_told_and_goes_on(soon_no_better, capsys):
-    run = train(dataclasses.replace(soon_no_better, stop_when=''))
+    run = train_as(dataclasses.replace(soon_no_better, stop_when=''))
     assert capsys.readouterr().out.count('Since iteration 2 the generated pictures have come no nearer') == 1
     assert checkpoint_iterations(run.saved_models)[-1] == 12
 
 
 def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_no_better, capsys):
-    run = train(soon_no_better)
+    run = train_as(soon_no_better)
     said = capsys.readouterr().out
     assert "STOP_WHEN is 'no better', so the run ends at iteration 8." in said
     assert f'RESUME=True RUN={run.path} STOP_WHEN=`' in said and 'Done' in said
@@ -152,16 +145,16 @@ def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_n
 
 
 def test_an_interrupted_run_ends_where_it_would_have(soon_no_better):
-    run = train(dataclasses.replace(soon_no_better, n_iterations=4))
+    run = train_as(dataclasses.replace(soon_no_better, n_iterations=4))
     asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
-    train(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
+    train_as(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
     assert checkpoint_iterations(run.saved_models)[-1] == 8
 
 
 def test_other_pictures_are_not_compared_with_those_of_before(soon_no_better, tmp_path):
-    run = train(dataclasses.replace(soon_no_better, n_iterations=6))
+    run = train_as(dataclasses.replace(soon_no_better, n_iterations=6))
     folder = Path(soon_no_better.dataset_path)
     next(folder.glob('*.*')).unlink()
     asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
-    train(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
+    train_as(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
     assert checkpoint_iterations(run.saved_models)[-1] == 12

@@ -52,19 +52,19 @@ def test_tensorboard_says_what_each_curve_and_picture_is(trained, launcher, tiny
     assert known.items() >= descriptions(run).items() > {}.items()
 
 
-def test_a_sentence_of_advice_is_described(tmp_path):
+def test_a_sentence_of_advice_is_described(tmp_path, make_settings):
     (tmp_path / 'Tensorboard').mkdir()
-    with Monitor(RunFolder(tmp_path), 0, 1) as shown:
+    with Monitor(RunFolder(tmp_path), 0, make_settings(n_iterations=1)) as shown:
         shown.advise(1, 'Do this.')
     assert descriptions(RunFolder(tmp_path)) == {'Advice': 'What a lasting pattern in the curves means, and what to '
                                                  'change.'}
 
 
-def test_without_a_terminal_lines_say_pace_and_time_left(tmp_path, capsys, monkeypatch):
+def test_without_a_terminal_lines_say_pace_and_time_left(tmp_path, capsys, monkeypatch, make_settings):
     (tmp_path / 'Tensorboard').mkdir()
     now = 1000.0
     monkeypatch.setattr(monitor.time, 'monotonic', lambda: now)
-    with Monitor(RunFolder(tmp_path), 100, 500) as shown:
+    with Monitor(RunFolder(tmp_path), 100, make_settings(n_iterations=500)) as shown:
         for iteration in range(101, 501):
             now += 0.25
             shown.progress(iteration, 1.25, 0.5)

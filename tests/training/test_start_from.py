@@ -1,5 +1,6 @@
 """START_FROM: a run begins from the weights of another model, and is a run like any other from there on."""
 
+import dataclasses
 import json
 import shlex
 import shutil
@@ -7,12 +8,13 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from gans_n_roses.training.starting import first_weights
 from launching import assert_same_state, copy_run, only_run, read_checkpoint
 
 from gans_n_roses.networks.transfer import fitting, weight_shapes
+from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.shipped import write_shipped
 from gans_n_roses.runs.weights import fingerprint, weights_in
+from gans_n_roses.training.start_from import first_weights
 
 AVERAGE = '/ExponentialMovingAverage'
 
@@ -61,7 +63,7 @@ def test_weights_and_average_go_over_and_all_else_begins_anew(launcher, tiny, so
     assert options['settings']['START_FROM'] == str(source.path)
     assert started_from(run) == {'weights': str(source.saved_models / 'train-10'), 'anew': [],
                                  'fingerprint': fingerprint(weights_in(before))}
-    _, chained = first_weights(make_settings(start_from=str(run.path), image_size=16, z_dim=4))
+    chained = first_weights(make_plan(make_settings(start_from=str(run.path), image_size=16, z_dim=4)))
     assert chained.values['averaged_before'] == 11  # a run that began from this one counts both
 
 
@@ -117,7 +119,7 @@ def test_the_best_checkpoint_is_taken_when_asked_for(make_settings, source, tmp_
         shutil.copy(copy.saved_models / f'train-1{suffix}', copy.saved_models / f'best-3{suffix}')
     settings = make_settings(start_from=str(copy.path), image_size=16, z_dim=4)
     for checkpoint, name in (('latest', 'train-10'), ('best', 'best-3')):
-        _, weights = first_weights(make_settings(**{**vars(settings), 'checkpoint': checkpoint}))
+        weights = first_weights(make_plan(dataclasses.replace(settings, checkpoint=checkpoint)))
         assert weights.source == str(copy.saved_models / name)
 
 

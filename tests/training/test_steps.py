@@ -5,7 +5,9 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.graph import build_graph
+from gans_n_roses.networks.noise import z_of_seed
 from gans_n_roses.pictures.folder import load_dataset
+from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.training.loop import due, train
 from gans_n_roses.training.steps import Training, begin, steps
@@ -15,7 +17,7 @@ def test_steps_alone_train_as_a_run_does_and_leave_nothing_behind(make_settings,
                                                                   capsys):
     settings = make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path / 'Results'), image_size=16,
                              batch_size=4, z_dim=4, n_samples=4, n_iterations=3, seed=1)
-    run = train(settings)
+    run = train(make_plan(settings))
     capsys.readouterr()
 
     (tmp_path / 'empty').mkdir()
@@ -50,6 +52,13 @@ def test_steps_go_on_after_a_start_and_stop_when_nobody_asks(make_settings, pict
         first = next(steps(training, begin(settings), start=5))
         assert (first[0], session.run(gan.iteration)) == (6, 1)
         assert [iteration for iteration, _ in steps(training, begin(settings), start=7)] == [8, 9]
+
+
+def test_the_number_of_roses_in_a_grid_changes_no_training(make_settings):
+    few, many = (begin(make_settings(seed=1, z_dim=4, n_samples=count)) for count in (2, 5))
+    assert np.array_equal(few.grid_z, many.grid_z[:2])
+    assert np.array_equal(few.grid_z[1], z_of_seed(2, 4))
+    assert few.rng.uniform() == many.rng.uniform()
 
 
 def test_due_is_at_multiples_and_at_the_last():
