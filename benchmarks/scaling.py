@@ -8,19 +8,18 @@ one process on one core, one on two cores, two workers; then the collectives alo
 """
 
 import argparse
-import dataclasses
 import multiprocessing
 import os
 import statistics
 import sys
 import time
 
-from gans_n_roses.launch import free_ports
-
 from benchmarks.shared import REPO, machine
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.machine.quiet import loading_tensorflow
-from gans_n_roses.settings import IMAGE_SIZES, read_settings
-from gans_n_roses.workers.cluster import ALONE, Cluster
+from gans_n_roses.settings import IMAGE_SIZES
+from gans_n_roses.tools.launch import free_ports
+from gans_n_roses.workers.cluster import Cluster
 
 WARM_UP = 3
 WORKERS_ON_PAPER = 8
@@ -77,8 +76,7 @@ def together(cores, how):
     pipes = []
     for index, those in enumerate(cores):
         ours, its = context.Pipe()
-        cluster = Cluster(addresses, index) if len(cores) > 1 else ALONE
-        context.Process(target=work, args=(its, cluster, those, how), daemon=True).start()
+        context.Process(target=work, args=(its, Cluster(addresses, index), those, how), daemon=True).start()
         its.close()
         pipes.append(ours)
     try:
@@ -97,36 +95,35 @@ def work(pipe, cluster, cores, how):
     with loading_tensorflow():
         import numpy as np
         import tensorflow.compat.v1 as tf
-        from gans_n_roses.machine.collectives import D_GRADIENTS, G_GRADIENTS, SCALARS, join, mean_of_all, sent_in
-        from gans_n_roses.training.together import agreement
 
-        from gans_n_roses.machine.session import open_session
-        from gans_n_roses.networks.graph import build_graph, split_variables
+        from gans_n_roses.networks.graph import build_graph
         from gans_n_roses.training.steps import Training, begin, steps
-    settings = dataclasses.replace(read_settings(REPO / 'mission_control.py'), seed=1, batch_size=batch,
-                                   image_size=size, precision=precision, n_iterations=WARM_UP + count)
+        from gans_n_roses.workers.collectives import sent_in
+        from gans_n_roses.workers.team import join
+    settings = read_settings(REPO / 'mission_control.py').changed({
+        'SEED': 1, 'BATCH_SIZE': batch, 'IMAGE_SIZE': size, 'PRECISION': precision, 'N_ITERATIONS': WARM_UP + count})
     team = join(cluster)
-    pictures = np.random.RandomState(0).randint(0, 256, [cluster.count * batch, size, size, 3], np.uint8)
-    with tf.Graph().as_default(), open_session(team.target, team.config) as session:
-        gan = build_graph(settings, cluster)
-        agree = agreement(cluster, session, list(gan.scalars))
-        sizes = [sum(variable.shape.num_elements() for variable in those)
-                 for those in split_variables(tf.trainable_variables())]
+    pictures = np.random.RandomState(0).randint(0, 256, [team.count * batch, size, size, 3], np.uint8)
+    with tf.Graph().as_default(), team.open_session() as session:
+        gan = build_graph(settings, team)
+        team.prepare(list(gan.scalars))
+        lengths = [sum(variable.shape.num_elements() for variable in tf.trainable_variables(network))
+                   for network in ('d_', 'g_')]
         session.run(tf.global_variables_initializer())
         times, start = [], time.perf_counter()
-        for _, scalars in steps(Training(session, gan, pictures, settings, cluster=cluster), begin(settings)):
-            agree(scalars, 0)
+        for _, scalars in steps(Training(session, gan, pictures, settings, team), begin(settings)):
+            team.agree(session, scalars, 0)
             times.append(time.perf_counter() - start)
             start = time.perf_counter()
         flat = {}
-        if cluster.count > 1:
+        if not cluster.alone:
             sent, told = sent_in(tf.as_dtype(precision)), len(gan.scalars) + 1
-            for name, length, dtype, key in (('D gradients', sizes[0], sent, D_GRADIENTS),
-                                             ('G gradients', sizes[1], sent, G_GRADIENTS),
-                                             ('losses and the wish to stop', told, tf.float32, SCALARS)):
+            for name, length, dtype, key in (('D gradients', lengths[0], sent, 'd_gradients'),
+                                             ('G gradients', lengths[1], sent, 'g_gradients'),
+                                             ('losses and the wish to stop', told, tf.float32, 'scalars')):
                 values = tf.Variable(tf.ones([length]), use_resource=False)
                 session.run(values.initializer)
-                op = mean_of_all(cluster, [values], key, dtype)[0].op
+                op = team.mean([values], key, dtype)[0].op
                 flat[name] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
     pipe.send((statistics.median(times[WARM_UP:]), flat))
     pipe.recv()
