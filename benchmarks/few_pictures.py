@@ -66,9 +66,8 @@ def train(name, folder, setting, seed, arguments):
     subprocess.run(
         [sys.executable, REPO / 'main.py', *begun, f'DATASET_PATH={folder}', f'RESULTS_PATH={home.parent}',
          f'DATASET_CHOSEN={home.name}', f'SEED={seed}', f'N_ITERATIONS={iterations}', *SETTINGS[setting],
-         f'PRECISION={arguments.precision}', f'CHECKPOINT_EVERY={arguments.every}', f'MEASURE_EVERY={arguments.every}',
-         f'CHECKPOINTS_KEPT={arguments.times + 1}', f'GRID_EVERY={arguments.every}', 'GRID_LATER_FROM=0',
-         f'GRID_EVERY_LATER={arguments.every}', 'N_SAMPLES=48'],
+         f'PRECISION={arguments.precision}', f'CHECKPOINT_EVERY={arguments.every}',
+         f'CHECKPOINTS_KEPT={arguments.times + 1}', f'GRID_EVERY={arguments.every}', 'N_SAMPLES=48'],
         check=True, env={**os.environ, 'PYTHONUNBUFFERED': '1'})
 
 

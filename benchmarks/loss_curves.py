@@ -97,7 +97,7 @@ def read_curves(run, until=None):
     for tag in CURVES:
         if tag not in events.Tags()['scalars']:
             raise BadInput(f'{run.tensorboard} has recorded no {tag}: name the folder of a run that was trained for '
-                           'at least SCALARS_EVERY iterations.')
+                           'at least 10 iterations.')
         found = np.array([(event.step, event.value) for event in events.Scalars(tag)])
         shown = found[found[:, 0] <= (math.inf if until is None else until)]
         if not len(shown):

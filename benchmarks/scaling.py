@@ -8,7 +8,6 @@ one process on one core, one on two cores, two workers; then the collectives alo
 """
 
 import argparse
-import dataclasses
 import multiprocessing
 import os
 import statistics
@@ -20,7 +19,7 @@ from gans_n_roses.command_line import read_settings
 from gans_n_roses.machine.quiet import loading_tensorflow
 from gans_n_roses.settings import IMAGE_SIZES
 from gans_n_roses.tools.launch import free_ports
-from gans_n_roses.workers.cluster import ALONE, Cluster
+from gans_n_roses.workers.cluster import Cluster
 
 WARM_UP = 3
 WORKERS_ON_PAPER = 8
@@ -77,8 +76,7 @@ def together(cores, how):
     pipes = []
     for index, those in enumerate(cores):
         ours, its = context.Pipe()
-        cluster = Cluster(addresses, index) if len(cores) > 1 else ALONE
-        context.Process(target=work, args=(its, cluster, those, how), daemon=True).start()
+        context.Process(target=work, args=(its, Cluster(addresses, index), those, how), daemon=True).start()
         its.close()
         pipes.append(ours)
     try:
@@ -102,15 +100,15 @@ def work(pipe, cluster, cores, how):
         from gans_n_roses.training.steps import Training, begin, steps
         from gans_n_roses.workers.collectives import sent_in
         from gans_n_roses.workers.team import join
-    settings = dataclasses.replace(read_settings(REPO / 'mission_control.py'), seed=1, batch_size=batch,
-                                   image_size=size, precision=precision, n_iterations=WARM_UP + count)
+    settings = read_settings(REPO / 'mission_control.py').changed({
+        'SEED': 1, 'BATCH_SIZE': batch, 'IMAGE_SIZE': size, 'PRECISION': precision, 'N_ITERATIONS': WARM_UP + count})
     team = join(cluster)
-    pictures = np.random.RandomState(0).randint(0, 256, [cluster.count * batch, size, size, 3], np.uint8)
+    pictures = np.random.RandomState(0).randint(0, 256, [team.count * batch, size, size, 3], np.uint8)
     with tf.Graph().as_default(), team.open_session() as session:
         gan = build_graph(settings, team)
         team.prepare(list(gan.scalars))
-        sizes = [sum(variable.shape.num_elements() for variable in tf.trainable_variables(network))
-                 for network in ('d_', 'g_')]
+        lengths = [sum(variable.shape.num_elements() for variable in tf.trainable_variables(network))
+                   for network in ('d_', 'g_')]
         session.run(tf.global_variables_initializer())
         times, start = [], time.perf_counter()
         for _, scalars in steps(Training(session, gan, pictures, settings, team), begin(settings)):
@@ -120,13 +118,13 @@ def work(pipe, cluster, cores, how):
         flat = {}
         if not cluster.alone:
             sent, told = sent_in(tf.as_dtype(precision)), len(gan.scalars) + 1
-            for title, length, dtype, name in (('D gradients', sizes[0], sent, 'd_gradients'),
-                                               ('G gradients', sizes[1], sent, 'g_gradients'),
-                                               ('losses and the wish to stop', told, tf.float32, 'scalars')):
+            for name, length, dtype, key in (('D gradients', lengths[0], sent, 'd_gradients'),
+                                             ('G gradients', lengths[1], sent, 'g_gradients'),
+                                             ('losses and the wish to stop', told, tf.float32, 'scalars')):
                 values = tf.Variable(tf.ones([length]), use_resource=False)
                 session.run(values.initializer)
-                op = team.mean([values], name, dtype)[0].op
-                flat[title] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
+                op = team.mean([values], key, dtype)[0].op
+                flat[name] = length * dtype.size, median_time(lambda op=op: session.run(op), count)
     pipe.send((statistics.median(times[WARM_UP:]), flat))
     pipe.recv()
 

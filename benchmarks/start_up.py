@@ -24,13 +24,13 @@ RATIO_ALLOWED, GB_ALLOWED = 1.3, 1.3
 ITERATIONS_FOR_MEMORY = 20
 
 BARE = """
-import dataclasses, pathlib, sys
+import pathlib, sys
 import tensorflow.compat.v1 as tf
 print('imported', flush=True)
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.command_line import read_settings
-settings = dataclasses.replace(read_settings(pathlib.Path('mission_control.py')), seed=1, precision=sys.argv[1])
+settings = read_settings(pathlib.Path('mission_control.py'), ['SEED=1', f'PRECISION={sys.argv[1]}'])
 tf.disable_eager_execution()
 build_graph(settings)
 print('built', flush=True)

@@ -10,7 +10,6 @@ out where PRECISION 'auto' would not take it: without the processor's help a ste
 """
 
 import argparse
-import dataclasses
 import importlib.util
 import multiprocessing
 import os
@@ -24,8 +23,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmarks.shared import REPO, machine, peak_mb
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.machine.quiet import loading_tensorflow, quietly, use_onednn
-from gans_n_roses.settings import IMAGE_SIZES, read_settings
+from gans_n_roses.settings import IMAGE_SIZES
 
 WARM_UP = 3  # rounds that do not count
 REST = 0.05  # seconds before a step, in which the threads of the one before fall asleep
@@ -57,9 +57,8 @@ def ours(batch, size, precision):
     from gans_n_roses.machine.session import open_session
     from gans_n_roses.networks.graph import build_graph
     tf.disable_eager_execution()
-    settings = read_settings(REPO / 'mission_control.py')
-    gan = build_graph(dataclasses.replace(settings, seed=1, batch_size=batch, image_size=size, z_dim=Z_DIM,
-                                          precision=precision))
+    gan = build_graph(read_settings(REPO / 'mission_control.py').changed({
+        'SEED': 1, 'BATCH_SIZE': batch, 'IMAGE_SIZE': size, 'Z_DIM': Z_DIM, 'PRECISION': precision}))
     session = open_session()
     session.run(tf.global_variables_initializer())
     return lambda images, z: session.run([gan.train_step, gan.scalars], {gan.images: images, gan.z: z})

@@ -226,6 +226,6 @@ def _check_finite(scalars, iteration, settings, monitor):
 def _how_to_go_on(training, *changes):
     cluster = training.team.cluster
     if not cluster.leads:
-        return 'The first worker keeps the run, and says how to go on.'
+        return 'The first worker keeps the run: start all workers with RESUME=True to go on.'
     return how_to_go_on(training.run.saved_models, training.settings.origin, *changes) + (
         '' if cluster.alone else f' All {cluster.count} workers go on if each is started with these words.')

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,8 @@ LAST = 6
 
 @pytest.fixture(scope='module')
 def pair(tiny):
-    """Settings of a run of two workers: each takes half of the eight pictures."""
-    return {**tiny, 'CHECKPOINT_EVERY': 2, 'N_ITERATIONS': LAST}
+    """Settings of a run of two workers, each of which takes half of the eight pictures."""
+    return {**tiny, 'AUGMENT': '', 'R1_GAMMA': 0.0, 'CHECKPOINT_EVERY': 3, 'N_ITERATIONS': LAST}
 
 
 @pytest.fixture(scope='module')
@@ -54,20 +55,20 @@ def test_two_workers_make_one_run_and_only_the_first_writes(whole):
     assert '2 workers, each with a batch of 4: an iteration takes 8 pictures' in first.text
     assert ' pictures/s' in first.text
     assert second.text == ''
-    assert checkpoint_iterations(run.saved_models) == [1, 2, 4, 6]
+    assert checkpoint_iterations(run.saved_models) == [1, 3, 6]
     assert json.loads(run.options.read_text())['history'][-1]['workers'] == 2
 
 
 def test_a_worker_that_is_killed_ends_the_other_and_the_run_goes_on_exactly(launcher, pair, whole, tmp_path):
     settings = {**pair, 'RESULTS_PATH': tmp_path}
     first, second = start_both(launcher, {**settings, 'N_ITERATIONS': ENDLESS})
-    first.until(saved(tmp_path, 2))
+    first.until(saved(tmp_path, 3))
     second.send(signal.SIGKILL)
     assert 'go on from iteration' in told_of(first, lost=1)
     run = only_run(tmp_path)
     for iteration in checkpoint_iterations(run.saved_models):
         read_checkpoint(run, iteration)  # whole
-    keep_until(run, 2)
+    keep_until(run, 3)
     for worker in start_both(launcher, {**settings, 'RESUME': True}):
         ended = worker.wait()
         assert ended.code == 0, ended.text
@@ -75,10 +76,11 @@ def test_a_worker_that_is_killed_ends_the_other_and_the_run_goes_on_exactly(laun
 
 
 def test_the_others_are_told_when_the_first_worker_is_killed(launcher, pair, tmp_path):
-    first, second = start_both(launcher, {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS})
+    first, second = start_both(launcher, {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS,
+                                          'CHECKPOINT_EVERY': ENDLESS})
     first.until(saved(tmp_path, 1))
     first.send(signal.SIGKILL)
-    assert 'go on' in told_of(second, lost=0)
+    assert 'The first worker keeps the run: start all workers with RESUME=True to go on.' in told_of(second, lost=0)
 
 
 def told_of(worker, lost):
@@ -98,16 +100,24 @@ def keep_until(run, iteration):
 
 
 def test_a_signal_to_one_worker_saves_once_ends_both_and_one_alone_goes_on(launcher, pair, tmp_path):
+    """These workers are the launcher's, which passes on what they say, and how they end."""
     settings = {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'CHECKPOINT_EVERY': ENDLESS}
-    first, second = start_both(launcher, settings)
-    first.until(saved(tmp_path, 1))
-    second.send(signal.SIGTERM)
-    ended, other = first.wait(), second.wait()
-    assert ended.code == other.code == 128 + signal.SIGTERM, ended.text + other.text
+    with open(tmp_path / 'log', 'w+') as log:
+        process = subprocess.Popen([sys.executable, '-m', 'gans_n_roses.tools.launch', '--workers', '2',
+                                    *(f'{name}={value}' for name, value in settings.items())],
+                                   stdout=log, stderr=log, cwd=REPO)
+        until(saved(tmp_path, 1))
+        _, second = map(int, subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True, text=True,
+                                            check=True).stdout.split())
+        os.kill(second, signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGTERM
+        log.seek(0)
+        text = log.read()
     run = only_run(tmp_path)
-    last = checkpoint_iterations(run.saved_models)[-1]
-    assert f'Stopped at iteration {last}. ' in ended.text
-    assert other.text.strip() == f'Stopped at iteration {last}; the first worker saves it.'
+    first, last = checkpoint_iterations(run.saved_models)
+    assert first == 1 and f'\nStopped at iteration {last}. The last checkpoint is ' in text
+    assert (f'[worker 1] Stopped at iteration {last}. The first worker keeps the run: start all workers with '
+            'RESUME=True to go on.' in text)
 
     ended = launcher.run({**settings, 'RESUME': True, 'N_ITERATIONS': last + 2})
     assert ended.code == 0, ended.text
@@ -206,31 +216,45 @@ def test_what_is_wrong_is_told_once_before_anything_starts(words, told, capfd):
     assert out == '' and err.count(told) == 1
 
 
+LAUNCHER = """
+import sys
+from pathlib import Path
+from gans_n_roses.machine import stopping
+from gans_n_roses.tools import launch
+launch.ROOT = Path(sys.argv[1])
+stopping.end_at_once()
+sys.exit(launch.main(sys.argv[2:]))
+"""
+WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+def save(number, _):
+    time.sleep(0.1)
+    Path(f'{os.getpid()}.saved').touch()
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, save)
+Path(f'{os.getpid()}.ready').touch()
+time.sleep(600)
+"""
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
-def test_the_launcher_leaves_no_worker_behind(pair, tmp_path, number):
-    """Asked to end it passes that on, and the run is saved; killed, it takes its workers along (on Linux)."""
+def test_the_launcher_leaves_no_worker_behind(pictures_folder, tmp_path, number):
+    """Asked to end it passes that on, and lets the workers save; killed, it takes them along (on Linux)."""
     if number == signal.SIGKILL and sys.platform != 'linux':
         pytest.skip('needs PR_SET_PDEATHSIG')
-    settings = {**pair, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS, 'CHECKPOINT_EVERY': ENDLESS}
-    with open(tmp_path / 'log', 'w+') as log:
-        process = subprocess.Popen([sys.executable, '-m', 'gans_n_roses.tools.launch', '--workers', '2',
-                                    *(f'{name}={value}' for name, value in settings.items())],
-                                   stdout=log, stderr=log, cwd=REPO)
-        until(saved(tmp_path, 1))
-        workers = [int(pid) for pid in subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True,
-                                                      text=True, check=True).stdout.split()]
-        assert len(workers) == 2
-        process.send_signal(number)
-        code = process.wait(DEADLINE_S)
-        until(lambda: not any(map(runs, workers)))
-        log.seek(0)
-        text = log.read()
-    last = checkpoint_iterations(only_run(tmp_path).saved_models)[-1]
-    assert last > 1, text  # both ways the workers agreed to stop, and saved
-    assert f'\nStopped at iteration {last}. ' in text
-    if number == signal.SIGTERM:
-        assert code == 128 + number
-        assert f'[worker 1] Stopped at iteration {last}; ' in text
+    (tmp_path / 'main.py').write_text(WORKER)
+    shutil.copy(REPO / 'mission_control.py', tmp_path)
+    words = ['--workers', '2', f'DATASET_PATH={pictures_folder}', 'BATCH_SIZE=4']
+    process = subprocess.Popen([sys.executable, '-c', LAUNCHER, str(tmp_path), *words], cwd=tmp_path,
+                               env={**os.environ, 'PYTHONPATH': str(REPO)})
+    until(lambda: len(list(tmp_path.glob('*.ready'))) == 2)
+    workers = {int(path.stem) for path in tmp_path.glob('*.ready')}
+    process.send_signal(number)
+    code = process.wait(DEADLINE_S)
+    until(lambda: not any(map(runs, workers)))
+    assert {int(path.stem) for path in tmp_path.glob('*.saved')} == workers
+    assert code == (128 + number if number == signal.SIGTERM else -number)
 
 
 def until(condition):
