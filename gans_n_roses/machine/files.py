@@ -5,7 +5,8 @@ import errno
 import itertools
 import os
 import stat
-import sys
+
+import filelock
 
 
 def read_file(path):
@@ -122,36 +123,34 @@ def working_in(folder):
 
 
 def lock_folder(folder):
-    """Lock a folder until the process ends, however it ends.
+    """Lock a folder until the process ends, however it ends: `lock` of a hidden file in it, without waiting."""
+    return lock(folder / '.lock')
 
-    On a file system without locks, a sentence is printed and nothing is locked. The package filelock would there take
-    the lock for another process's, or leave one behind when the process is killed.
+
+def lock(path, wait=False):
+    """Lock a file until the process ends, however it ends.
+
+    On a file system without locks, a sentence is printed and nothing is locked.
 
     Args:
-      folder: Path.
+      path: Path of the file, which is made and stays; its folder exists.
+      wait: True waits for another process that has locked it.
     Returns:
-      A context manager that unlocks the folder; None if another process has locked it.
+      A context manager that unlocks the file; None if another process has locked it.
     Raises:
-      OSError: the folder cannot be written.
+      OSError: the file cannot be written.
     """
-    file = open(folder / '.lock', 'ab+', buffering=0)  # noqa: SIM115  (open as long as the lock is held)
+    with path.open('ab'):  # here, so that what goes wrong later is the lock's own
+        pass
     try:
-        _lock(file)
-    except (BlockingIOError, PermissionError):
-        file.close()
+        # A soft lock, which is only a file that exists, would outlive a process that is killed.
+        return filelock.FileLock(path, fallback_to_soft=False).acquire(blocking=wait)
+    except filelock.Timeout:
         return None
     except OSError as problem:
-        print(f'{folder} cannot be locked ({problem.strerror}): let one process at a time write there.', flush=True)
-    return file
-
-
-def _lock(file):
-    if sys.platform == 'win32':
-        import msvcrt
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        print(f'{path.parent} cannot be locked ({problem.strerror}): let one process at a time write there.',
+              flush=True)
+        return contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -1,17 +1,16 @@
 """Decoded pictures, kept in one file for each folder and size: the next start need not decode them. No TensorFlow.
 
-The file is a ZIP archive without compression, which `numpy.load` and other tools open. It holds
+The file is a ZIP archive without compression. It holds
 
-    pictures    the pixels, uint8 [n, size, size, 3], one picture after the other
-    files.npy   the table of files (see `decoding.describe_files`): which picture is of which file, and its checksum
+    files.json      the files of the folder, each as a list of what File has, and what decoded them
+    DIGEST          the pixels of the picture whose file has this digest, uint8 [size, size, 3]
 
-The archive's own checksum of the table is compared at each start, and each picture's whenever it is read.
+The archive's own checksums, one for each member, are compared whenever a member is read.
 """
 
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import math
 import os
@@ -19,19 +18,18 @@ import re
 import shutil
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import numpy as np
 import PIL
 
 from gans_n_roses.errors import RunFailed, reason
-from gans_n_roses.machine.files import put_in_place
+from gans_n_roses.machine.files import lock, put_in_place
 from gans_n_roses.pictures import decoding
-from gans_n_roses.pictures.decoding import IDENTITY, OTHER, UNREAD, read_pictures
+from gans_n_roses.pictures.decoding import File, read_pictures
 
+FILES = 'files.json'
 TOLD_FROM = 100e6  # bytes that a user may want to know of
 
 
@@ -50,50 +48,38 @@ class CachedPictures:
       Damaged: a picture is not as it was written. The file is deleted, so that the next start makes it anew.
     """
 
-    def __init__(self, file, path, begins, image_size, checksums):
-        self._file, self._path, self._begins, self._checksums = file, path, begins, checksums
-        self._rows = np.arange(len(checksums))
-        self.shape = (len(checksums), image_size, image_size, 3)
+    def __init__(self, archive, digests, image_size):
+        self._archive, self._digests = archive, np.array(digests, object)
+        self.shape = (len(digests), image_size, image_size, 3)
         self.nbytes = math.prod(self.shape)
 
     def __len__(self):
-        return len(self._rows)
+        return len(self._digests)
 
     def __getitem__(self, rows):
-        rows = self._rows[rows]
-        pictures = np.empty([*rows.shape, *self.shape[1:]], np.uint8)
-        for row, picture in zip(rows.flat, pictures.reshape(-1, *self.shape[1:]), strict=True):
-            try:
-                self._file.seek(self._begins + int(row) * picture.nbytes)
-                self._file.readinto(picture)
-            except OSError as problem:
-                raise self._damaged(f'it cannot be read: {reason(problem)}') from None
-            if zlib.crc32(picture) != self._checksums[row]:
-                raise self._damaged(f'picture {row + 1} of {len(self)} is not as it was written')
-        return pictures
+        digests = np.asarray(self._digests[rows])
+        pictures = np.empty([digests.size, *self.shape[1:]], np.uint8)
+        for place, digest in enumerate(digests.flat):
+            pictures[place] = self.read(digest)
+        return pictures.reshape(*digests.shape, *self.shape[1:])
 
-    def _damaged(self, fault):
+    def read(self, digest):
+        """The picture whose file has this digest, uint8 [size, size, 3]. Raises Damaged."""
         try:
-            self._path.unlink(missing_ok=True)  # or a newer one, of another process: that costs time alone
-            then = 'It is deleted'
-        except OSError:
-            then = 'Delete it'
-        return Damaged(f'The cache of decoded pictures {self._path} is damaged: {fault}. {then}, and the next start '
-                       'makes it anew.')
+            return np.frombuffer(self._archive.read(digest), np.uint8).reshape(self.shape[1:])
+        except Exception:  # zipfile raises anything on damaged bytes
+            path = Path(self._archive.filename)
+            with contextlib.suppress(OSError):
+                path.unlink()  # or a newer one, of another process: that costs time alone
+            raise Damaged(f'The cache of decoded pictures {path} is damaged: a picture is not as it was written. '
+                          'Delete it if it is still there: the next start makes it anew.') from None
 
 
 class Cache(NamedTuple):
     """A cache that was opened."""
 
     pictures: CachedPictures
-    files: np.ndarray  # table of files
-
-
-def cache_folder():
-    """The folder of all caches: the user's, as the system has it, or where the environment's XDG_CACHE_HOME says."""
-    home = {'darwin': '~/Library/Caches', 'win32': os.environ.get('LOCALAPPDATA', '~/AppData/Local')}
-    base = os.environ.get('XDG_CACHE_HOME', '')
-    return Path(base if os.path.isabs(base) else os.path.expanduser(home.get(sys.platform, '~/.cache')), 'gans_n_roses')
+    files: list  # of File
 
 
 def read_through_cache(root, files, image_size):
@@ -104,130 +90,136 @@ def read_through_cache(root, files, image_size):
 
     Args:
       root: Path of the folder.
-      files: table of files, as `describe_files` returns it.
+      files: list of File, as `describe_file` returns them.
       image_size: height and width that the pictures are fitted to, in pixels.
     Returns:
-      (pictures, table of files filled in, list of (name, reason) of what cannot be read). The pictures are
-      CachedPictures, or a plain empty array where there is none; None in place of all where the cache cannot be
-      written, which is told.
+      Cache, with the files filled in; None where it cannot be written, which is told.
     """
-    path, about = _path_and_about(root, image_size)
+    path = cache_path(root, image_size)
     try:
-        old, _ = _open(path, about, image_size)  # without a lock: nothing is written where nothing changed
-        if found := old and _unchanged(old, root, files):
-            return found
+        # Without a lock at first: nothing is written where nothing has changed.
+        cache = _open(path, image_size)
+        if _up_to_date(cache, root, files):
+            return cache
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         with _alone(path):
-            old, fault = _open(path, about, image_size)  # another process may have made it meanwhile
-            if found := old and _unchanged(old, root, files):
-                return found
+            cache = _open(path, image_size)  # another process may have made it meanwhile
+            if _up_to_date(cache, root, files):
+                return cache
             try:
-                return _make(path, about, root, files.copy(), image_size, old, fault)
+                return _make(path, root, files, image_size, cache)
             except Damaged as problem:
                 print(problem, flush=True)
-                return _make(path, about, root, files.copy(), image_size)
+                return _make(path, root, files, image_size)
     except OSError as problem:
         print(f'The cache of decoded pictures {path} cannot be written: {reason(problem)}. This costs time at each '
               'start, and nothing else.', flush=True)
         return None
 
 
-def _path_and_about(root, image_size):
-    """(Path of a folder's cache, bytes that say what it was made of and by)."""
+def cache_path(root, image_size):
+    """Path of a folder's cache: in the user's folder for caches, or where XDG_CACHE_HOME of the environment says."""
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    if not os.path.isabs(base):
+        home = {'darwin': '~/Library/Caches', 'win32': os.environ.get('LOCALAPPDATA', '~/AppData/Local')}
+        base = os.path.expanduser(home.get(sys.platform, '~/.cache'))
     folder = os.path.realpath(root)
-    name = re.sub(r'[^\w-]', '_', os.path.basename(folder), flags=re.ASCII)[:50]
+    name = re.sub(r'\W', '_', os.path.basename(folder))[:50]
     place = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    # Whoever changes the decoder need not think of caches, since they know it by its source.
-    decoder = hashlib.blake2b(Path(decoding.__file__).read_bytes(), digest_size=8).hexdigest()
-    about = {'folder': folder, 'image_size': image_size, 'decoder': decoder, 'pillow': PIL.__version__}
-    return cache_folder() / f'{name}-{image_size}px-{place}.npz', json.dumps(about).encode()
+    return Path(base, 'gans_n_roses', f'{name}-{image_size}px-{place}.zip')
 
 
-@contextlib.contextmanager
+def _decoder():
+    """The version of what decodes pictures: this program's own source, so that whoever changes it need not think of
+    caches, and Pillow."""
+    source = Path(decoding.__file__).read_bytes()
+    return [hashlib.blake2b(source, digest_size=8).hexdigest(), PIL.__version__]
+
+
 def _alone(path):
-    """Be the one process that writes a cache. Raises OSError where the file system knows no locks."""
-    lock = filelock.FileLock(path.with_name(path.name + '.lock'))
-    try:
-        held = lock.acquire(blocking=False)
-    except filelock.Timeout:
+    """Lock a cache for this process, once no other one writes it; returns a context manager that unlocks it."""
+    file = path.with_name(path.name + '.lock')
+    held = lock(file)
+    if held is None:
         print('Another process reads these pictures into the cache: waiting for it ...', flush=True)
-        held = lock.acquire()
-    with held:
-        yield
+        held = lock(file, wait=True)
+    return held
 
 
-def _open(path, about, image_size):
-    """Open a cache: (Cache, None); or (None, what is wrong with it), or (None, None) where there is none."""
+def _open(path, image_size):
+    """Open a cache. One that will not do is deleted, which is told.
+
+    Returns:
+      Cache, or None.
+    Raises:
+      OSError: it cannot be deleted.
+    """
     if not os.path.lexists(path):
-        return None, None
-    if not path.is_file():
-        return None, 'it is no file'  # a pipe would keep its reader waiting
-    try:
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(open(path, 'rb', buffering=0))
-            archive = zipfile.ZipFile(file)
-            if archive.comment != about:
-                return None, 'it was made by another version of the program or of Pillow'
-            files = np.load(io.BytesIO(archive.read('files.npy')))  # checked before NumPy trusts the sizes in it
-            size, ends = archive.getinfo('pictures').file_size, archive.getinfo('files.npy').header_offset
-            checksums = files['checksum'][files['row'] >= 0]
-            cache = Cache(CachedPictures(file, path, ends - size, image_size, checksums), files)
-            if not cache.pictures.nbytes == size <= ends:
-                return None, 'it is cut off'
-            stack.pop_all()  # it stays open: when a newer cache takes its place, these pictures stay what they are
-        return cache, None
-    except Exception as problem:  # zipfile and NumPy raise anything on damaged bytes
-        return None, getattr(problem, 'strerror', None) or 'it is damaged'
-
-
-def _unchanged(old, root, files):
-    """Return what `read_through_cache` returns if the cache has all of it, and None if any file has changed."""
-    if old.files.dtype != files.dtype or not np.array_equal(old.files[IDENTITY], files[IDENTITY]):
         return None
-    again = old.files[old.files['row'] == UNREAD]
-    skipped = [each for chunk in read_pictures(root, again, old.pictures.shape[1]) for each in chunk.skipped]
-    return (old.pictures, old.files, skipped) if len(skipped) == len(again) else None
+    with contextlib.suppress(Exception):  # zipfile raises anything on damaged bytes
+        if cache := _read(path, image_size):
+            return cache
+    path.unlink(missing_ok=True)
+    print(f'The cache of decoded pictures {path} is made anew: it is damaged, or another version of the program or of '
+          'Pillow made it.', flush=True)
+    return None
 
 
-def _make(path, about, root, files, image_size, old=None, fault=None):
-    """Write a cache aside and put it in place: with what the old one holds of these files, and what is read now."""
-    if old:
-        _recall(old, files)
-    needed, free = image_size**2 * 3 * np.sum(files['row'] != OTHER), shutil.disk_usage(path.parent).free
+def _read(path, image_size):
+    if not path.is_file():  # a pipe would keep its reader waiting
+        return None
+    archive = zipfile.ZipFile(path)  # it stays open: when a newer one takes its place, these pictures stay what they are
+    table = json.loads(archive.read(FILES))
+    if table['decoder'] != _decoder():
+        return None
+    files = [File(*file) for file in table['files']]
+    return Cache(CachedPictures(archive, [file.digest for file in files if file.digest], image_size), files)
+
+
+def _up_to_date(cache, root, files):
+    """Whether a cache has all that can be read of these files."""
+    if cache is None or [file.identity for file in cache.files] != [file.identity for file in files]:
+        return False
+    again = [file for file in cache.files if file.problem]
+    return not any(file.digest for file, _ in read_pictures(root, again, cache.pictures.shape[1]))
+
+
+def _make(path, root, files, image_size, old=None):
+    """Write a cache aside, put it in place and open it."""
+    needed, free = image_size**2 * 3 * len(files), shutil.disk_usage(path.parent).free
     if needed > free:
         raise OSError(errno.ENOSPC, f'it may need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free')
-    aside, checksums, skipped = path.with_name(f'.{path.name}.partial'), [], []
+    aside = path.with_name(f'.{path.name}.partial')
     aside.unlink(missing_ok=True)  # of a process that was killed
+    found, written = [], set()
     try:
         with zipfile.ZipFile(aside, 'x') as archive:  # a new file: where somebody put a link, its target is not touched
-            archive.comment = about
-            with archive.open(zipfile.ZipInfo('pictures'), 'w', force_zip64=True) as member:
-                for chunk in read_pictures(root, files, image_size, old and old.pictures):
-                    member.write(chunk.pictures)
-                    checksums += map(zlib.crc32, chunk.pictures)
-                    skipped += chunk.skipped
-            files['checksum'][files['row'] >= 0] = checksums
-            with archive.open(zipfile.ZipInfo('files.npy'), 'w', force_zip64=True) as member:
-                np.save(member, files)
-        if not checksums:
-            return np.empty([0, image_size, image_size, 3], np.uint8), files, skipped
+            for file, pixels in _recall_or_read(root, files, image_size, old):
+                found.append(file)
+                if file.digest and file.digest not in written:
+                    written.add(file.digest)
+                    archive.writestr(zipfile.ZipInfo(file.digest), pixels.tobytes())
+            table = {'decoder': _decoder(), 'files': found}
+            archive.writestr(zipfile.ZipInfo(FILES), json.dumps(table))
+        if not written:
+            return Cache(None, found)
         put_in_place(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-    made, damage = _open(path, about, image_size)
-    if not made:
-        raise OSError(errno.EIO, f'what was written cannot be read: {damage}')
     path.with_suffix('.pictures').unlink(missing_ok=True)  # of versions up to 1.5.0
-    if fault:
-        print(f'The cache of decoded pictures {path} was made anew: {fault}.', flush=True)
-    elif made.pictures.nbytes > TOLD_FROM and not old:
+    made = _open(path, image_size)
+    if made and made.pictures.nbytes > TOLD_FROM and not old:
         print(f'Cache        {path} holds the decoded pictures, {made.pictures.nbytes / 1e6:,.0f} MB, so that the next '
               'start need not decode them. Delete it whenever you like.', flush=True)
-    return made.pictures, files, skipped
+    return made
 
 
-def _recall(old, files):
-    """Fill in what an old cache knows of the files that have not changed."""
-    places = {known: place for place, known in enumerate(old.files[IDENTITY].tolist())}
-    places = np.fromiter((places.get(file, -1) for file in files[IDENTITY].tolist()), np.int64, len(files))
-    files[places >= 0] = old.files[places[places >= 0]]
+def _recall_or_read(root, files, image_size, old):
+    """(File filled in, its pixels) for each file: out of the old cache if it has not changed since, or read now."""
+    known = {file.identity: file for file in old.files if not file.problem} if old else {}
+    changed = read_pictures(root, [file for file in files if file.identity not in known], image_size)
+    for file in files:
+        if same := known.get(file.identity):
+            yield same, same.digest and old.pictures.read(same.digest)
+        else:
+            yield next(changed)

@@ -12,8 +12,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 TOGETHER = 256  # files that the threads are given at a time: bounds the memory, however many files there are
-UNREAD, OTHER = -1, -2  # in place of a row: a file that is not read (yet), and one that is no picture
-IDENTITY = ['name', 'size', 'modified', 'changed']  # a file is the same while these are
 # Pictures to a person, though Pillow alone does not open them: named when skipped, not passed over.
 OTHER_PICTURE_SUFFIXES = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.raw'}
 PNG_TO_8_BITS = {'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 256}  # what Pillow multiplies a PNG's levels by
@@ -22,92 +20,67 @@ LARGE_PIXELS = 2**23  # of the pictures that threads decode at the same time; fo
 STRIP_PIXELS = 2**20  # of a picture whose conversion needs many times its own memory
 
 
-class Chunk(NamedTuple):
-    """The pictures among some files that follow one another."""
+class File(NamedTuple):
+    """A file in a folder, and what is known of it once it has been read.
 
-    pictures: np.ndarray  # uint8 [m, size, size, 3]
-    skipped: list  # (name, reason), one for each picture that cannot be read; safe to print
+    A picture has a digest, and a picture that cannot be read has a problem; any other file has neither.
+    """
+
+    name: str  # path in the folder
+    size: int  # bytes; 0 where the system says nothing of the file
+    modified: int  # time of the last change of its content, in nanoseconds, or 0
+    changed: int  # time of the last change of anything, in nanoseconds, or 0
+    digest: str = ''  # of its bytes
+    enlarged: bool = False  # the picture is smaller than it is needed
+    problem: str = ''  # the reason why it cannot be read
+
+    @property
+    def identity(self):
+        """Name, size and times: while these stay, the file has not changed."""
+        return self[:4]
 
 
-def describe_files(root, names):
-    """Describe files without opening them.
+def describe_file(root, name):
+    """Describe a file without opening it.
 
     Args:
-      root: Path of the folder.
-      names: list of str, paths in the folder.
+      root: str, path of the folder; a Path for each of a million files would take seconds.
+      name: str, path in the folder.
     Returns:
-      The table of files, a structured array [n]:
-        name: the path in the folder, in the file system's own bytes, which need not be Unicode.
-        size, modified, changed: bytes, and the times of the last changes in nanoseconds; 0 where the system says none.
-        row: number of the picture among all pictures; here UNREAD, later OTHER for a file that is no picture.
-        enlarged: True for a picture that is smaller than it is needed.
-        digest: of the file's bytes.
-        checksum: of the picture's pixels; it belongs to the cache.
+      File.
     """
-    folder = os.path.join(root, '')  # text: a Path for each of a million files would take seconds
-    fields = [('name', f'S{max((len(os.fsencode(name)) for name in names), default=1)}'), ('size', 'i8'),
-              ('modified', 'i8'), ('changed', 'i8'), ('row', 'i8'), ('enlarged', '?'), ('digest', 'V16'),
-              ('checksum', 'u4')]
-    described = ((os.fsencode(name), *_state(folder + name), UNREAD, False, b'', 0) for name in names)
-    return np.fromiter(described, fields, len(names))
-
-
-def _state(path):
     try:
-        known = os.stat(path)
+        known = os.stat(os.path.join(root, name))
     except (OSError, ValueError):  # the reason is told when the file is read
-        return 0, 0, 0
+        return File(name, 0, 0, 0)
     # The time of change is the only one that moves with a file's rights, or under a copy that keeps the other.
-    return known.st_size, known.st_mtime_ns, known.st_ctime_ns
+    return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
-def read_pictures(root, files, image_size, known=None):
-    """Read all files that are UNREAD, by threads, and number the pictures anew.
+def read_pictures(root, files, image_size):
+    """Read files by threads.
 
     Args:
       root: Path of the folder.
-      files: table of files, as `describe_files` returns it; its last columns are filled in as the chunks come. A
-        picture that cannot be read stays UNREAD.
+      files: list of File.
       image_size: height and width that the pictures are fitted to, in pixels.
-      known: pictures that need no reading, indexed by the rows that stand in the table at the beginning.
     Yields:
-      Chunk, for the next TOGETHER files.
+      (File, uint8 [image_size, image_size, 3]) for each file, in order; the pixels mean nothing unless it is a picture.
     """
-    if (files['row'] == UNREAD).any():
-        Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
-    count = 0
+    Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
     with warnings.catch_warnings(), ThreadPoolExecutor(1) as for_large, ThreadPoolExecutor(os.cpu_count()) as pool, \
             tqdm(None, 'Reading pictures', len(files), delay=1, leave=False, disable=None) as bar:
         warnings.simplefilter('ignore')  # Pillow warns of odd metadata in files that it reads all the same
         for first in range(0, len(files), TOGETHER):
-            some, skipped = files[first:first + TOGETHER], []
+            some = files[first:first + TOGETHER]
             pixels = np.empty([len(some), image_size, image_size, 3], np.uint8)
-            recalled, unread = some['row'] >= 0, np.flatnonzero(some['row'] == UNREAD)
-            if recalled.any():
-                pixels[recalled] = known[some['row'][recalled]]
-            names = [os.fsdecode(name) for name in some['name'][unread]]
-            found = pool.map(lambda name, target: read_picture(root / name, target, for_large), names,
-                             (pixels[place] for place in unread))
-            for name, place, one in zip(names, unread, found, strict=True):
-                if isinstance(one, str):
-                    skipped.append((_printable(name), one))
-                elif one is None:
-                    some['row'][place] = OTHER
-                else:
-                    some['row'][place], (some['digest'][place], some['enlarged'][place]) = 0, one
-            bar.update(len(some))
-            pictures = some['row'] >= 0
-            some['row'][pictures] = count + np.arange(pictures.sum())
-            count += pictures.sum()
-            yield Chunk(pixels[pictures], skipped)
+            read = pool.map(lambda file, target: read_picture(root, file, target, for_large), some, pixels)
+            for found in zip(read, pixels, strict=True):
+                bar.update()
+                yield found
 
 
-def _printable(text):
-    """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
-    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def read_picture(path, target, for_large):
+def read_picture(root, file, target, for_large):
     """Read one file into an array.
 
     Every file that Pillow opens is a picture, whatever its suffix. Pictures of more than MOST_PIXELS pixels are
@@ -115,35 +88,38 @@ def read_picture(path, target, for_large):
     is: it is a little higher, and is met before any decoding.
 
     Args:
-      path: Path.
+      root: Path of the folder.
+      file: File, as `describe_file` returns it.
       target: uint8 [size, size, 3]; left as it was where the file cannot be read.
       for_large: ThreadPoolExecutor of one thread, for pictures of more than LARGE_PIXELS pixels. A thread keeps memory
         that its pictures have taken, so a lock is not enough: six pictures of 30 million pixels, read by six threads,
         took 0.6 to 1.3 GB with a lock around each large one, and 0.2 to 0.3 GB in one thread (Linux, Pillow 13).
     Returns:
-      (digest of the file's bytes, whether the picture was smaller than size); str, the reason why a picture cannot be
-      read; None where the file is no picture.
+      File, with the rest filled in.
     """
+    path = root / file.name
     try:
-        with path.open('rb') as file:  # Pillow knows a picture by its start: what else lies there is not read whole
-            empty = not file.read(1)
-            image = Image.open(file)  # it has nothing of its own to close
+        if path.is_fifo():  # a pipe would keep its reader waiting
+            return file
+        with path.open('rb') as content:  # Pillow knows a picture by its start: what else lies there is not read whole
+            image = Image.open(content)  # it has nothing of its own to close
             enlarged = min(image.size) < len(target)
             pixels = _reduce(image, len(target))
             if pixels > MOST_PIXELS:
-                return (f'{pixels / 1e6:,.0f} million pixels, at most {MOST_PIXELS / 1e6:.0f} million can be read: '
-                        'make it smaller')
+                return file._replace(problem=f'{pixels / 1e6:,.0f} million pixels, at most {MOST_PIXELS / 1e6:.0f} '
+                                             'million can be read: make it smaller')
             large = pixels > LARGE_PIXELS
             target[:] = for_large.submit(_fit, image, len(target)).result() if large else _fit(image, len(target))
-        with path.open('rb') as file:  # anew: Pillow has closed the first
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest(), enlarged
+        with path.open('rb') as content:  # anew: Pillow has closed the first
+            digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return file._replace(digest=digest, enlarged=enlarged)
     except UnidentifiedImageError:
         if path.suffix.lower() not in Image.registered_extensions().keys() | OTHER_PICTURE_SUFFIXES:
-            return None
-        return 'empty file' if empty else 'not a picture that Pillow can open'
+            return file
+        return file._replace(problem='not a picture that Pillow can open' if file.size else 'empty file')
     except Exception as problem:  # dozens of decoders raise anything on damaged bytes; the user gets file and reason
-        reason = str(getattr(problem, 'strerror', None) or problem).strip() or type(problem).__name__
-        return reason.splitlines()[0]
+        told = str(getattr(problem, 'strerror', None) or problem).strip() or type(problem).__name__
+        return file._replace(problem=told.splitlines()[0])
 
 
 def _reduce(image, size):

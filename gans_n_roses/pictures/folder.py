@@ -11,7 +11,7 @@ import numpy as np
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
-from gans_n_roses.pictures.decoding import describe_files, read_pictures
+from gans_n_roses.pictures.decoding import describe_file, read_pictures
 
 CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
 PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which the article's draw costs next to nothing
@@ -56,33 +56,35 @@ def read_folder(path, image_size):
     """
     require_folder(path)
     root = Path(path)
-    files = describe_files(root, list_files(root))
-    large = max(files['size'].sum(), len(files) * image_size**2 * 3) >= CACHED_FROM
+    files = [describe_file(str(path), name) for name in list_files(root)]
+    large = max(sum(file.size for file in files), len(files) * image_size**2 * 3) >= CACHED_FROM
     try:
         cached = read_through_cache(root, files, image_size) if large else None
-        images, files, skipped = cached or _read_into_memory(root, files, image_size)
+        images, files = cached or _read_into_memory(root, files, image_size)
     except MemoryError:
         raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
                        'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
-    if not len(images):
+    pictures = [file for file in files if file.digest]
+    skipped = [(_printable(file.name), file.problem) for file in files if file.problem]
+    if not pictures:
         raise BadInput(f'DATASET_PATH is {str(path)!r}, but it holds no picture that can be read '
                        f'({len(files)} files looked at{_named(skipped)}): '
                        'set it to a folder of pictures in mission_control.py.')
-    pictures = files[files['row'] >= 0]
-    digests = pictures['digest']
-    return Dataset(images, skipped, len(digests) - len(set(digests.tolist())), int(pictures['enlarged'].sum()),
-                   hashlib.sha256(digests.tobytes()).hexdigest())
+    digests = [file.digest for file in pictures]
+    fingerprint = hashlib.sha256(bytes.fromhex(''.join(digests))).hexdigest()
+    return Dataset(images, skipped, len(digests) - len(set(digests)), sum(file.enlarged for file in pictures),
+                   fingerprint)
 
 
 def _read_into_memory(root, files, image_size):
-    """(Pictures in one array, table of files, skipped), as `read_through_cache` returns them."""
-    images = np.empty([len(files), image_size, image_size, 3], np.uint8)
-    count, skipped = 0, []
-    for chunk in read_pictures(root, files, image_size):
-        images[count:count + len(chunk.pictures)] = chunk.pictures
-        count += len(chunk.pictures)
-        skipped += chunk.skipped
-    return images[:count], files, skipped
+    """(Pictures in one array, list of File), as `read_through_cache` returns them."""
+    images, found, count = np.empty([len(files), image_size, image_size, 3], np.uint8), [], 0
+    for file, pixels in read_pictures(root, files, image_size):
+        found.append(file)
+        if file.digest:
+            images[count] = pixels
+            count += 1
+    return images[:count], found
 
 
 def require_folder(path, place='in mission_control.py'):
@@ -184,31 +186,28 @@ def find_files(root):
         folder = folders.pop()
         try:
             known = os.stat(folder)
+            place = known.st_dev, known.st_ino
             with os.scandir(folder) as entries:
-                inside, within = _split(entries) if (known.st_dev, known.st_ino) not in seen else ([], [])
+                shown = [entry for entry in entries if place not in seen and not entry.name.startswith('.')]
         except OSError:
             yield folder
             continue
-        seen.add((known.st_dev, known.st_ino))
+        seen.add(place)
+        within = {entry.path for entry in shown if _is_folder(entry)}
         folders += sorted(within, reverse=True)  # the last one that is put in is the first to be taken out
-        yield from inside
+        yield from (entry.path for entry in shown if entry.path not in within)
 
 
-def _split(entries):
-    """What a folder holds and is not hidden: (paths of files, paths of folders)."""
-    files, folders = [], []
-    for entry in entries:
-        try:
-            if entry.name.startswith('.'):
-                continue
-            if entry.is_dir():
-                folders.append(entry.path)
-            # No pipes: they keep their reader waiting.
-            elif entry.is_file() or not os.path.exists(entry.path):
-                files.append(entry.path)
-        except OSError:  # what cannot be looked at tells the reason when opened
-            files.append(entry.path)
-    return files, folders
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # what cannot be looked at tells the reason when opened
+        return False
+
+
+def _printable(text):
+    """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
+    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _named(skipped):

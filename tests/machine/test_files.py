@@ -108,9 +108,9 @@ def test_a_folder_is_locked_by_one_until_the_block_ends(tmp_path, capsys):
 
 @pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
 def test_on_a_file_system_without_locks_one_sentence_is_all(tmp_path, monkeypatch, capsys, number):
-    def refuse(_):
+    def refuse(*_):
         raise OSError(number, os.strerror(number))
-    monkeypatch.setattr(files, '_lock', refuse)
+    monkeypatch.setattr('fcntl.flock', refuse)
     with lock_folder(tmp_path):
         assert capsys.readouterr().out == (f'{tmp_path} cannot be locked ({os.strerror(number)}): let one process at a '
                                            'time write there.\n')
