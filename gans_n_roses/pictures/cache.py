@@ -168,7 +168,7 @@ def _open(path, image_size):
 def _read(path, image_size):
     if not path.is_file():  # a pipe would keep its reader waiting
         return None
-    archive = zipfile.ZipFile(path)  # it stays open: when a newer one takes its place, these pictures stay what they are
+    archive = zipfile.ZipFile(path)  # stays open: when a newer one takes its place, these pictures stay what they are
     table = json.loads(archive.read(FILES))
     if table['decoder'] != _decoder():
         return None
