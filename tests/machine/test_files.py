@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from gans_n_roses.machine import files
 from gans_n_roses.machine.files import claim_file, claim_folder, lock_folder, read_file, working_in, write_file
 
 posix = pytest.mark.skipif(os.name != 'posix', reason='links and pipes as POSIX has them')
