@@ -124,15 +124,14 @@ def cache_path(root, image_size):
         home = {'darwin': '~/Library/Caches', 'win32': os.environ.get('LOCALAPPDATA', '~/AppData/Local')}
         base = os.path.expanduser(home.get(sys.platform, '~/.cache'))
     folder = os.path.realpath(root)
-    name = re.sub(r'\W', '_', os.path.basename(folder))[:50]
+    name = re.sub(r'[^\w-]', '_', os.path.basename(folder), flags=re.ASCII)[:50]
     place = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
     return Path(base, 'gans_n_roses', f'{name}-{image_size}px-{place}.zip')
 
 
 def _decoder():
-    """The version of what decodes pictures: this program's own source, so that whoever changes it need not think of
-    caches, and Pillow."""
-    source = Path(decoding.__file__).read_bytes()
+    """The version of what decodes pictures: a digest of this program's own decoder, and Pillow's version."""
+    source = Path(decoding.__file__).read_bytes()  # whoever changes it need not think of caches
     return [hashlib.blake2b(source, digest_size=8).hexdigest(), PIL.__version__]
 
 
@@ -156,7 +155,7 @@ def _open(path, image_size):
     """
     if not os.path.lexists(path):
         return None
-    with contextlib.suppress(Exception):  # zipfile raises anything on damaged bytes
+    with contextlib.suppress(Exception):
         if cache := _read(path, image_size):
             return cache
     path.unlink(missing_ok=True)
@@ -166,6 +165,7 @@ def _open(path, image_size):
 
 
 def _read(path, image_size):
+    """Cache; None where it is no file, or of another version. Raises anything on damaged bytes."""
     if not path.is_file():  # a pipe would keep its reader waiting
         return None
     archive = zipfile.ZipFile(path)  # stays open: when a newer one takes its place, these pictures stay what they are
@@ -177,7 +177,7 @@ def _read(path, image_size):
 
 
 def _up_to_date(cache, root, files):
-    """Whether a cache has all that can be read of these files."""
+    """True if a cache has all that can be read of these files, and nothing else."""
     if cache is None or [file.identity for file in cache.files] != [file.identity for file in files]:
         return False
     again = [file for file in cache.files if file.problem]
@@ -220,6 +220,6 @@ def _recall_or_read(root, files, image_size, old):
     changed = read_pictures(root, [file for file in files if file.identity not in known], image_size)
     for file in files:
         if same := known.get(file.identity):
-            yield same, same.digest and old.pictures.read(same.digest)
+            yield same, old.pictures.read(same.digest) if same.digest else None
         else:
             yield next(changed)
