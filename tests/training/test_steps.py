@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.pictures.folder import load_dataset
+from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.training.loop import due, train
 from gans_n_roses.training.steps import Training, begin, steps
@@ -15,7 +16,7 @@ def test_steps_alone_train_as_a_run_does_and_leave_nothing_behind(make_settings,
                                                                   capsys):
     settings = make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path / 'Results'), image_size=16,
                              batch_size=4, z_dim=4, n_samples=4, n_iterations=3, seed=1)
-    run = train(settings)
+    run = train(make_plan(settings))
     capsys.readouterr()
 
     (tmp_path / 'empty').mkdir()
