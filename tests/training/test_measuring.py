@@ -1,17 +1,15 @@
 """What is kept and told of a run's measures."""
 
-import dataclasses
-import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import REPO
-from launching import only_run
+from launching import copy_run, make_pictures
 
+from gans_n_roses.command_line import read_settings
+from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.plan import make_plan
 from gans_n_roses.quality.metrics import SCORE, describe_real
 from gans_n_roses.quality.nearest import beside_nearest
@@ -21,6 +19,7 @@ from gans_n_roses.runs.state import RunState
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.steps import Training
+from gans_n_roses.workers.team import ALONE
 
 
 def train_as(settings):
@@ -44,7 +43,7 @@ def measured(tmp_path, make_settings, monkeypatch):
             tf.get_variable('w', [2])
             z = tf.placeholder(tf.float32, [None, 4])
             gan = SimpleNamespace(sample_z=z, samples=tf.zeros([tf.shape(z)[0], 16, 16, 3]))
-            training = Training(session, gan, pictures, make_settings(z_dim=4), run=run, save_ops=build_save())
+            training = Training(session, gan, pictures, make_settings(z_dim=4), ALONE, run, build_save())
             session.run(tf.global_variables_initializer())
             measurements = Measurements(training, monitor, best_score(run.saved_models) if best is None else best)
             state = RunState(np.random.RandomState(0), np.zeros([3, 4], np.float32))
@@ -98,45 +97,43 @@ def test_sheet_shows_each_picture_over_its_nearest_the_most_alike_first():
                                                  np.concatenate([near, pictures[2]])], axis=1))
 
 
-def test_remedies_change_training_but_nothing_that_is_shown(launcher, tiny, tmp_path):
-    runs = {}
-    for name, remedies in {'off': {'MIRROR': False, 'AUGMENT': '', 'R1_GAMMA': 0}, 'on': {}}.items():
-        ended = launcher.run({**tiny, **remedies, 'RESULTS_PATH': tmp_path / name, 'N_ITERATIONS': 12})
-        assert ended.code == 0, ended.text
-        assert ('memorised' in ended.text) == ('What helps:' in ended.text) == (name == 'off')
-        runs[name] = only_run(tmp_path / name)
-    first = [(run.generated_images / '0000000.png').read_bytes() for run in runs.values()]
-    later = [(run.generated_images / '0000010.png').read_bytes() for run in runs.values()]
-    assert first[0] == first[1] and later[0] != later[1]
-    assert (runs['on'].generated_images / 'real_images.png').read_bytes() == (
-        runs['off'].generated_images / 'real_images.png').read_bytes()
-    assert json.loads(runs['on'].options.read_text())['settings']['AUGMENT'] == 'color,translation,cutout'
+def test_remedies_leave_the_roses_of_the_beginning_as_they_are(make_settings):
+    def first(**remedies):
+        with tf.Graph().as_default(), tf.Session() as session:
+            gan = build_graph(make_settings(image_size=16, batch_size=4, z_dim=4, seed=1, **remedies))
+            session.run(tf.global_variables_initializer())
+            return session.run(gan.samples, {gan.sample_z: np.full([2, 4], 0.5)})
+    np.testing.assert_array_equal(first(), first(mirror=True, augment='color,translation,cutout', r1_gamma=1.0))
 
 
-def test_few_pictures_without_remedies_are_told_the_command(pictures_folder, make_settings, tmp_path, capsys):
-    train_as(make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
-                           z_dim=4, n_iterations=1, seed=1))
-    words = 'PRECISION=float32 RECIPE=auto'
-    assert f'What helps: {sys.executable} {REPO / "main.py"} {words}\n' in capsys.readouterr().out
+# When nothing gets better: by the patience of these tests, at iteration 8 where that of iteration 2 was the best
 
 
-@pytest.fixture
-def soon_no_better(monkeypatch, pictures_folder, make_settings, tmp_path):
-    """Settings of a run whose first measurement, at iteration 2, stays the best: by iteration 8 it is long enough."""
-    monkeypatch.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
-    monkeypatch.setattr('gans_n_roses.quality.plateau.MARGIN', 1e6)
-    return make_settings(dataset_path=str(pictures_folder), results_path=str(tmp_path), image_size=16, batch_size=4,
-                         z_dim=4, n_iterations=12, seed=1, checkpoint_every=2, stop_when='no better')
+@pytest.fixture(scope='module')
+def impatient():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr('gans_n_roses.quality.plateau.PATIENCE', 4)
+        patched.setattr('gans_n_roses.quality.plateau.MARGIN', 1e6)
+        yield
 
 
-def test_a_run_that_gets_no_better_is_told_and_goes_on(soon_no_better, capsys):
-    run = train_as(dataclasses.replace(soon_no_better, stop_when=''))
-    assert capsys.readouterr().out.count('Since iteration 2 the generated pictures have come no nearer') == 1
-    assert checkpoint_iterations(run.saved_models)[-1] == 12
+@pytest.fixture(scope='module')
+def begun(impatient, tmp_path_factory):
+    """Function: a copy, in a folder, of a run of 4 iterations, and of its pictures."""
+    folder = tmp_path_factory.mktemp('begun')
+    pictures = make_pictures(folder / 'pictures')
+    run = trained(f'DATASET_PATH={pictures}', 'DATASET_CHOSEN=roses', f'RESULTS_PATH={folder}', 'IMAGE_SIZE=16',
+                  'BATCH_SIZE=4', 'Z_DIM=4', 'SEED=1', 'PRECISION=float32', 'CHECKPOINT_EVERY=2', 'N_ITERATIONS=4')
+    return lambda results: (copy_run(run, results), pictures)
 
 
-def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_no_better, capsys):
-    run = train_as(soon_no_better)
+def trained(*words):
+    return train(make_plan(read_settings(REPO / 'mission_control.py', words)))
+
+
+def test_stop_when_ends_a_run_as_at_its_end_also_where_it_was_interrupted(begun, tmp_path, capsys):
+    run, _ = begun(tmp_path)
+    trained('RESUME=True', f'RUN={run.path}', 'N_ITERATIONS=12', 'STOP_WHEN=no better')
     said = capsys.readouterr().out
     assert "STOP_WHEN is 'no better', so the run ends at iteration 8." in said
     assert f'RESUME=True RUN={run.path} STOP_WHEN=`' in said and 'Done' in said
@@ -144,17 +141,14 @@ def test_a_run_that_shall_end_when_nothing_gets_better_ends_as_at_its_end(soon_n
     assert (run.generated_images / '0000008.png').exists() and (run.generated_images / 'training.gif').exists()
 
 
-def test_an_interrupted_run_ends_where_it_would_have(soon_no_better):
-    run = train_as(dataclasses.replace(soon_no_better, n_iterations=4))
-    asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
-    train_as(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
-    assert checkpoint_iterations(run.saved_models)[-1] == 8
-
-
-def test_other_pictures_are_not_compared_with_those_of_before(soon_no_better, tmp_path):
-    run = train_as(dataclasses.replace(soon_no_better, n_iterations=6))
-    folder = Path(soon_no_better.dataset_path)
-    next(folder.glob('*.*')).unlink()
-    asked = soon_no_better.origin._replace(given={'N_ITERATIONS': 12})
-    train_as(dataclasses.replace(soon_no_better, resume=True, run=run.path.name, origin=asked))
-    assert checkpoint_iterations(run.saved_models)[-1] == 12
+def test_a_run_that_gets_no_better_is_told_once_and_goes_on_and_other_pictures_are_not_compared(
+        begun, tmp_path, capsys):
+    """With other pictures since iteration 4, the best of now is that of iteration 6, and long enough ago at 12."""
+    run, pictures = begun(tmp_path)
+    next(pictures.iterdir()).unlink()
+    trained('RESUME=True', f'RUN={run.path}', 'N_ITERATIONS=14')
+    said = capsys.readouterr().out
+    assert 'have changed since the run was last trained: 8 then, 7 now.' in said
+    assert said.count('the generated pictures have come no nearer') == 1
+    assert 'Iteration 12: Since iteration 6 the generated pictures have come no nearer' in said
+    assert checkpoint_iterations(run.saved_models)[-1] == 14

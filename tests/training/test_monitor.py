@@ -1,27 +1,45 @@
 """What a run shows while it trains and when it is done: lines, what TensorBoard says of each curve, the best roses."""
 
+import contextlib
+import io
 import re
 import shlex
 
 import pytest
-from launching import copy_run, only_run
+from conftest import REPO
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
+from gans_n_roses.command_line import read_settings
+from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
+from gans_n_roses.sampling.roses import sample
 from gans_n_roses.training import monitor
+from gans_n_roses.training.loop import train
 from gans_n_roses.training.monitor import Monitor
 
 
+def planned(*words):
+    return make_plan(read_settings(REPO / 'mission_control.py', words))
+
+
 @pytest.fixture(scope='module')
-def trained(launcher, tiny, tmp_path_factory):
-    """(run of 20 iterations, all that it wrote)."""
-    results = tmp_path_factory.mktemp('trained')
-    ended = launcher.run({**tiny, 'RESULTS_PATH': results, 'N_ITERATIONS': 20})
-    assert ended.code == 0, ended.text
-    return only_run(results), ended.text
+def trained(tiny, tmp_path_factory):
+    """(run of 4 iterations, all that it wrote)."""
+    settings = {**tiny, 'AUGMENT': '', 'R1_GAMMA': 0, 'CHECKPOINT_EVERY': 3, 'N_ITERATIONS': 4,
+                'RESULTS_PATH': tmp_path_factory.mktemp('trained')}
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        run = train(planned(*(f'{name}={value}' for name, value in settings.items())))
+    return run, said.getvalue()
+
+
+@pytest.fixture
+def shown(make_settings, tmp_path):
+    """Function: a Monitor of a run in tmp_path."""
+    (tmp_path / 'Tensorboard').mkdir()
+    return lambda start, last: Monitor(RunFolder(tmp_path), start, make_settings(n_iterations=last))
 
 
 def descriptions(run):
@@ -36,38 +54,31 @@ def descriptions(run):
     return known
 
 
-def test_tensorboard_says_what_each_curve_and_picture_is(trained, launcher, tiny, tmp_path):
+def test_tensorboard_says_what_each_curve_and_picture_is(trained):
     known = descriptions(trained[0])
     assert len(known) == 21 and known.keys() >= {'D_of_x', 'Quality/Copying', 'Generated_Images', 'Nearest_Pictures'}
     assert all(re.match(r'[A-Z].*\.$', text) for text in known.values())
     assert len(set(known.values())) == len(known)
     assert 'a real picture is real' in known['D_of_x'] and '0 is a copy' in known['Quality/Copying']
 
-    run = copy_run(trained[0], tmp_path)
-    ended = launcher.run({**tiny, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': 21, 'RESUME': True})
-    assert ended.code == 0, ended.text
-    assert descriptions(run) == known
-    first, *_ = run.tensorboard.glob('events*')
-    first.unlink()  # each file says it by itself
-    assert known.items() >= descriptions(run).items() > {}.items()
 
-
-def test_a_sentence_of_advice_is_described(tmp_path, make_settings):
-    (tmp_path / 'Tensorboard').mkdir()
-    with Monitor(RunFolder(tmp_path), 0, make_settings(n_iterations=1)) as shown:
-        shown.advise(1, 'Do this.')
+def test_each_event_file_says_by_itself_what_is_in_it(shown, tmp_path):
+    for start, last in ((0, 1), (1, 2)):
+        with shown(start, last) as monitor_of_part:
+            monitor_of_part.advise(last, 'Do this.')
+    first, _ = sorted((tmp_path / 'Tensorboard').glob('events*'))
+    first.unlink()
     assert descriptions(RunFolder(tmp_path)) == {'Advice': 'What a lasting pattern in the curves means, and what to '
                                                  'change.'}
 
 
-def test_without_a_terminal_lines_say_pace_and_time_left(tmp_path, capsys, monkeypatch, make_settings):
-    (tmp_path / 'Tensorboard').mkdir()
+def test_without_a_terminal_lines_say_pace_and_time_left(shown, capsys, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(monitor.time, 'monotonic', lambda: now)
-    with Monitor(RunFolder(tmp_path), 100, make_settings(n_iterations=500)) as shown:
+    with shown(100, 500) as part:
         for iteration in range(101, 501):
             now += 0.25
-            shown.progress(iteration, 1.25, 0.5)
+            part.progress(iteration, 1.25, 0.5)
     assert capsys.readouterr().out.splitlines() == [
         'iteration 101/500: D loss 1.250, G loss 0.500',
         'iteration 221/500: D loss 1.250, G loss 0.500, 4 it/s, 01:09 left',
@@ -76,14 +87,14 @@ def test_without_a_terminal_lines_say_pace_and_time_left(tmp_path, capsys, monke
         'iteration 500/500: D loss 1.250, G loss 0.500, 4 it/s, 00:00 left']
 
 
-def test_the_newest_and_the_best_roses_are_named_with_their_commands(trained, launcher):
+def test_the_newest_and_the_best_roses_are_named_with_their_commands(trained, capsys):
     run, text = trained
     best, = checkpoint_iterations(run.saved_models, 'best')
     told = text[text.index('Done'):]
-    assert [str(path) in told for path in (run.path, run.saved_models / 'train-20', run.saved_models / f'best-{best}')]
+    for path in (run.path, run.saved_models / 'train-4', run.saved_models / f'best-{best}'):
+        assert str(path) in told
     commands = [shlex.split(line.partition('main.py ')[2]) for line in told.splitlines() if 'main.py' in line]
     assert ['CHECKPOINT=best' in words for words in commands] == [False, True]
-    for words, checkpoint in zip(commands, ('train-20', f'best-{best}'), strict=True):
-        ended = launcher.run(words)
-        assert ended.code == 0, ended.text
-        assert f'Model  {run.saved_models / checkpoint}\n' in ended.text
+    for words, checkpoint in zip(commands, ('train-4', f'best-{best}'), strict=True):
+        sample(planned(*words))
+        assert f'Model  {run.saved_models / checkpoint}\n' in capsys.readouterr().out
