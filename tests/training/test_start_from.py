@@ -1,6 +1,5 @@
 """START_FROM: a run begins from the weights of another model, and is a run like any other from there on."""
 
-import dataclasses
 import json
 import shlex
 import shutil
