@@ -79,9 +79,10 @@ def test_another_thread_than_the_main_one_leaves_handlers_alone():
 
 
 def test_a_signal_that_is_ignored_asks_for_nothing():
-    everything = requests_to_end()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run with nohup
     try:
+        everything = requests_to_end()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert set(everything) - set(requests_to_end()) == {signal.SIGHUP}
     finally:
         signal.signal(signal.SIGHUP, before)
