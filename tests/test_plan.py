@@ -158,6 +158,10 @@ def test_what_a_run_takes_when_it_begins_is_refused_later(results, what, word):
                 f'on the command line, but does nothing with {what}=True, only where a run begins: leave')
 
 
+def test_a_model_says_itself_whether_its_pictures_are_filtered(results):
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SMOOTH=True'), 'SMOOTH', 'does nothing with LOAD=True', 'leave')
+
+
 def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, results):
     assert remarks(make_settings(load=True, results_path=str(results), start_from='no such run', recipe='auto')) == []
 
