@@ -65,8 +65,8 @@ def make_plan(settings, cluster=ALONE):
 
 def _plan_roses(settings):
     if 'SMOOTH' in settings.origin.given:
-        raise BadInput('SMOOTH is given on the command line, but does nothing with LOAD=True, since a model says itself '
-                       'whether its pictures are filtered: leave SMOOTH out.')
+        raise BadInput('SMOOTH is given on the command line, but does nothing with LOAD=True: a model says itself '
+                       'whether its pictures are filtered. Leave SMOOTH out.')
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
     options = read_options(run) if run.options.exists() else None
     kinds = names_in(settings.sample_as)

@@ -159,7 +159,7 @@ def test_what_a_run_takes_when_it_begins_is_refused_later(results, what, word):
 
 
 def test_a_model_says_itself_whether_its_pictures_are_filtered(results):
-    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SMOOTH=True'), 'SMOOTH', 'does nothing with LOAD=True', 'leave')
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SMOOTH=True'), 'SMOOTH', 'does nothing with LOAD=True')
 
 
 def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, results):
