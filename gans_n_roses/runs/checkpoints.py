@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.machine.files import put_in_place, working_in, write_file
-from gans_n_roses.runs.folders import checkpoint_iterations, checkpoint_names
+from gans_n_roses.runs.folders import checkpoint_names
 from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_score, read_state
 
 DATA = '.data-00000-of-00001'
@@ -191,24 +191,21 @@ def best_score(folder):
 
 
 def clear_later(folder, newest):
-    """Clear away checkpoints that are later than the one a run resumes from: training makes them again.
+    """Rename the torn checkpoints that are later than the one a run resumes from: training makes them again.
 
-    Torn checkpoints are renamed, so that none is taken for the run's newest; a later best one is deleted.
+    None of them is then taken for the run's newest. Whole ones stay, a best one of a later iteration too.
 
     Args:
       folder: Path of Saved_Models.
       newest: Checkpoint that the run resumes from.
     Raises:
-      OSError: a file cannot be changed.
+      OSError: a file cannot be renamed.
     """
     names = checkpoint_names(folder)
     for name in names[names.index(newest.path.name) + 1:]:
         for suffix in (INDEX, DATA):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / (name + suffix), folder / f'torn-{name}{suffix}')
-    for iteration in checkpoint_iterations(folder, 'best'):
-        if iteration > newest.iteration:
-            _delete(folder, f'best-{iteration}')
 
 
 def restore(session, variables, values, source):

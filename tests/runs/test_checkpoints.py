@@ -77,7 +77,7 @@ def test_a_best_checkpoint_of_an_older_measure_is_read_and_its_score_is_not_comp
     assert checkpoint.values.keys() == {'g_h1/w', 'global_step'}
 
 
-def test_a_run_goes_on_from_its_newest_train_and_what_came_later_is_cleared_away(newest, tmp_path):
+def test_a_run_goes_on_from_its_newest_train_and_nothing_whole_is_deleted(newest, tmp_path):
     for name in ('train-1', 'best-4', 'train-5', 'best-6', 'train-6', 'best-9', 'train-10'):
         write(tmp_path, name, run_state__quality_distance=np.float32(3))
     assert newest() == ('train-10', [])
@@ -87,9 +87,10 @@ def test_a_run_goes_on_from_its_newest_train_and_what_came_later_is_cleared_away
     assert found == 'train-5'
     assert [line.partition(' is torn and skipped (')[0] for line in said] == [
         str(tmp_path / name) for name in ('train-10', 'train-6')]
-    kept = {path: path.read_bytes() for name in ('train-1', 'best-4', 'train-5') for path in tmp_path.glob(f'{name}.*')}
+    kept = {path: path.read_bytes() for name in ('train-1', 'best-4', 'train-5', 'best-6', 'best-9')
+            for path in tmp_path.glob(f'{name}.*')}
     clear_later(tmp_path, read_newest(tmp_path))
-    assert checkpoint_names(tmp_path) == ['best-4', 'train-1', 'train-5']
+    assert checkpoint_names(tmp_path) == ['best-4', 'best-6', 'best-9', 'train-1', 'train-5']
     assert all(path.read_bytes() == content for path, content in kept.items())
     torn = {f'torn-train-{k}{suffix}' for k in (6, 10) for suffix in (DATA, '.index')}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept} | torn
