@@ -140,7 +140,7 @@ def lock(path, wait=False):
     Raises:
       OSError: the file cannot be written.
     """
-    with path.open('ab'):  # here, so that what goes wrong later is the lock's own
+    with path.open('ab+', buffering=0):  # here, so that what goes wrong later is the lock's own; 'a' waits at a pipe
         pass
     try:
         # A soft lock, which is only a file that exists, would outlive a process that is killed.

@@ -67,6 +67,8 @@ def read_pictures(root, files, image_size):
     Yields:
       (File, uint8 [image_size, image_size, 3]) for each file, in order; the pixels mean nothing unless it is a picture.
     """
+    if not files:  # as at each start from a cache where nothing has changed: threads and plug-ins take time
+        return
     Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
     with warnings.catch_warnings(), ThreadPoolExecutor(1) as for_large, ThreadPoolExecutor(os.cpu_count()) as pool, \
             tqdm(None, 'Reading pictures', len(files), delay=1, leave=False, disable=None) as bar:

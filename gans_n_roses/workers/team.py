@@ -97,7 +97,7 @@ class Alone:
         """
         return start, state
 
-    def run(self, session, fetches, feeds):
+    def run(self, session, fetches, feeds=None):
         """`session.run` of what holds a mean over all workers."""
         return session.run(fetches, feeds)
 

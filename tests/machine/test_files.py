@@ -56,6 +56,12 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         read_file(tmp_path / 'pipe')
 
 
+def test_a_pipe_in_the_place_of_a_lock_is_told_and_keeps_nobody_waiting(tmp_path, capsys):
+    os.mkfifo(tmp_path / '.lock')
+    with lock_folder(tmp_path):
+        assert 'cannot be locked' in capsys.readouterr().out
+
+
 def test_names_claimed_at_once_differ(tmp_path):
     """Sixteen threads claim one name for a file, and one for a folder, in the same moment."""
     start, claimed = threading.Barrier(16), []
