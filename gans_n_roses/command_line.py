@@ -26,6 +26,7 @@ def read_settings(path, arguments=()):
       BadInput: the file cannot be run, or a name or value is wrong.
     """
     control = settings_from(_constants_in(path), path.name, folder=path.parent)
+    require_known([word.partition('=')[0] for word in arguments], 'The command line')
     given = dict(map(_parse, arguments))
     # LOAD or RESUME on the command line outdoes the other one in the file, so that printed commands run as pasted.
     outdone = {other: False for name, other in (('LOAD', 'RESUME'), ('RESUME', 'LOAD')) if given.get(name) is True}
@@ -73,7 +74,6 @@ def _constants_in(path):
 def _parse(word):
     """A word NAME=value of the command line → (name, value)."""
     name, equals, text = word.partition('=')
-    require_known(name, 'The command line')
     if not equals:
         raise BadInput(f'The command line has {name} without a value: write {name}=value.')
     return name, in_own_type(name, _value(text, RULES[name].types))

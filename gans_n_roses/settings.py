@@ -203,8 +203,7 @@ def settings_from(values, source, folder='', origin=NOWHERE):
     Raises:
       BadInput: an unknown, missing or wrong constant.
     """
-    for name in values:
-        require_known(name, source)
+    require_known(values, source)
     missing = [name for name in RULES if name not in values]
     if missing:
         raise BadInput(f'{source} lacks {", ".join(missing)}: put it back.')
@@ -215,14 +214,18 @@ def settings_from(values, source, folder='', origin=NOWHERE):
         raise BadInput(f'{source}: {problem}') from None
 
 
-def require_known(name, source):
-    """Refuse a name that is no setting; a retired one is told with its successor. Raises BadInput."""
-    if name in RETIRED:
-        raise BadInput(f'{source} sets {name}, which is no setting any more: {RETIRED[name]}. Leave {name} out.')
-    if name not in RULES:
-        near = difflib.get_close_matches(name.upper()[:99], RULES, n=1, cutoff=0.5)
-        hint = f'Did you mean {near[0]}?' if near else '`python main.py --help` lists them all.'
-        raise BadInput(f'{source} sets {shown(name)}, which is no setting. {hint}')
+def require_known(names, source):
+    """Refuse names that are no settings; all retired ones are told at once, with their successors. Raises BadInput."""
+    retired = [name for name in names if name in RETIRED]
+    if retired:
+        listed, reasons = ', '.join(retired), '; '.join(dict.fromkeys(map(RETIRED.get, retired)))
+        which = 'is no setting' if len(retired) == 1 else 'are no settings'
+        raise BadInput(f'{source} sets {listed}, which {which} any more: {reasons}. Leave {listed} out.')
+    for name in names:
+        if name not in RULES:
+            near = difflib.get_close_matches(name.upper()[:99], RULES, n=1, cutoff=0.5)
+            hint = f'Did you mean {near[0]}?' if near else '`python main.py --help` lists them all.'
+            raise BadInput(f'{source} sets {shown(name)}, which is no setting. {hint}')
 
 
 def in_own_type(name, value, folder=''):

@@ -287,6 +287,13 @@ def test_every_setting_belongs_to_one_place():
         'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES'}
 
 
+def test_all_retired_settings_of_a_file_are_told_at_once(edited):
+    path, _ = edited('# Training', '; '.join(f'{name} = 5' for name in RETIRED))
+    sentence = refusal(path)
+    assert sentence.startswith(f'mission_control.py sets {", ".join(RETIRED)}, which are no settings any more: ')
+    assert all(sentence.count(reason) == 1 for reason in RETIRED.values())
+
+
 @pytest.mark.parametrize('name', RETIRED)
 def test_a_retired_setting_is_told_with_what_says_so_now(edited, name):
     path, _ = edited('# Training', f'{name} = 5')

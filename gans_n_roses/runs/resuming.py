@@ -5,6 +5,8 @@ import os
 from gans_n_roses.errors import BadInput, shown
 from gans_n_roses.settings import DOOR, MISSING, OF_LOAD, OF_RUN, RETIRED, RULES, settings_from
 
+# Retired cadences as they were shipped, until version 1.5.0. A run that had others is told so when it is resumed.
+OLD_CADENCES = {'GRID_LATER_FROM': 2000, 'GRID_EVERY_LATER': 200, 'MEASURE_EVERY': 1000, 'SCALARS_EVERY': 10}
 BEFORE = {name: rule.before for name, rule in RULES.items() if rule.before is not MISSING}
 
 
@@ -44,7 +46,7 @@ def merge_settings(settings, options, source):
     said = dict(last.get('mission_control', {})) or None
     for values in (before, said or {}):
         values['DATASET_PATH'] = _where_it_lies(values.get('DATASET_PATH'), last.get('folder'), origin.folder)
-    chosen, remarks = {}, []
+    chosen, remarks = {}, _old_cadences(options['settings'])
     for name, value in now.items():
         asked = said is None or name in origin.given or origin.control.get(name) != said.get(name)
         stays = RULES[name].of == OF_RUN and (name != 'DATASET_PATH' or os.path.isdir(before[name]))
@@ -57,6 +59,12 @@ def merge_settings(settings, options, source):
                            + ("the run's is used" if stays else 'the new one is used from here on'))
     origin = origin._replace(of_run=tuple(name for name, value in now.items() if chosen[name] != value))
     return settings.changed(chosen, origin=origin), remarks
+
+
+def _old_cadences(recorded_then):
+    """A line for each retired cadence that the run had otherwise than as shipped."""
+    return [f'{name}: the run has {shown(recorded_then[name])}; from here on {RETIRED[name]}'
+            for name, shipped in OLD_CADENCES.items() if recorded_then.get(name, shipped) != shipped]
 
 
 def _where_it_lies(path, project_then, project_now):

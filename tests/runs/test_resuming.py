@@ -167,6 +167,9 @@ def test_an_earlier_versions_run_goes_on_and_what_is_retired_is_left_out(old, pr
     plan = make_plan(read_settings(project / 'mission_control.py', words))
     assert (plan.run, plan.options) == (run, options)
     assert any(line.startswith('The run was last trained by version ') for line in plan.remarks)
+    every = options['settings']['SCALARS_EVERY']
+    told = f'SCALARS_EVERY: the run has {every}; from here on losses are recorded every 10 iterations'
+    assert (told in plan.remarks) == (every != 10)
     assert plan.settings.constants().keys() == RULES.keys()
     for name in ('IMAGE_SIZE', 'Z_DIM', 'SEED', 'EMA_DECAY', 'N_SAMPLES'):
         assert getattr(plan.settings, name.lower()) == options['settings'][name]
