@@ -101,6 +101,27 @@ def claim_folder(path):
         raise
 
 
+def rename_to_free(aside, path):
+    """Rename a folder that was made aside, once it is whole: a process that is killed before has taken no name.
+
+    Args:
+      aside: Path of the folder, on the same disk.
+      path: Path that it gets.
+    Returns:
+      The path itself, or numbered as in `claim_file` if there is something already.
+    Raises:
+      OSError: it cannot be renamed.
+    """
+    for chosen in _numbered(path):
+        try:
+            if not os.path.lexists(chosen):
+                os.rename(aside, chosen)
+                return chosen
+        except OSError:
+            if not os.path.lexists(chosen):  # else another process has just made it
+                raise
+
+
 @contextlib.contextmanager
 def working_in(folder):
     """Work in a folder, for TensorFlow calls that read "[1]" as a pattern or want UTF-8: they get a plain file name.

@@ -1,7 +1,6 @@
 """A checkpoint → a generator in which one z is one rose."""
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from gans_n_roses.errors import reason
-from gans_n_roses.machine.files import claim_file, working_in
+from gans_n_roses.machine.files import rename_to_free, working_in
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
@@ -105,17 +104,15 @@ def export(saved, path):
     exports = path.parent
     try:
         exports.mkdir(exist_ok=True)
-        with claim_file(path) as made, tempfile.TemporaryDirectory(
-                prefix=f'.{made.name}.', dir=exports, ignore_cleanup_errors=True) as aside:
+        with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=exports, ignore_cleanup_errors=True) as aside:
             with working_in(aside):  # the writer takes paths in UTF-8 only
                 tf.logging.set_verbosity(tf.logging.ERROR)  # the only writer of graphs with sessions is deprecated
                 tf.saved_model.simple_save(saved.session, 'whole', {'z': saved.z}, {'images': saved.pictures})
-            os.replace(Path(aside, 'whole'), made)
+            return rename_to_free(Path(aside, 'whole'), path)
     except (OSError, tf.errors.OpError) as problem:
         with contextlib.suppress(OSError):  # earlier exports stay
             exports.rmdir()
         raise OSError(None, reason(problem), str(path)) from None
-    return made
 
 
 def _freeze_moments(saved, layers):

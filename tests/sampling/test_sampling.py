@@ -161,6 +161,13 @@ def test_exported_model_makes_the_same_roses(opened, target):
     assert np.abs(images.astype(int) - expected).max() <= 1
 
 
+def test_an_export_that_was_killed_has_taken_no_name(opened, target):
+    target.parent.mkdir()
+    (target.parent / f'.{target.name}.claim').touch()
+    (target.parent / f'.{target.name}.abc' / 'whole').mkdir(parents=True)
+    assert saved_generator.export(opened, target) == target
+
+
 def test_each_export_gets_a_name_of_its_own_and_leaves_nothing_else(opened, target):
     saved_generator.export(opened, target)
     (target / 'saved_model.pb').write_bytes(b'earlier')
