@@ -43,7 +43,7 @@ def train(plan):
         were.
       Interrupted: Ctrl-C, SIGTERM or SIGHUP; the iteration was finished and saved.
     """
-    team, cluster = join(plan.cluster), plan.cluster
+    team = join(plan.cluster)
     with team.losses_told():
         # Settings and pictures
         settings = _with_precision(plan.settings) if team.leads else plan.settings
@@ -52,7 +52,7 @@ def train(plan):
             print(f'Reading {settings.dataset_path}', flush=True)
         dataset = read_folder(settings.dataset_path, settings.image_size)
         team.settle_pictures(dataset)
-        _require_batch(settings, len(dataset.images), cluster)
+        _require_batch(settings, len(dataset.images), team.cluster)
         weights = first_weights(plan)
 
         # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
