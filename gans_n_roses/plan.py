@@ -149,10 +149,12 @@ def _check_pictures(settings, cluster):
     place = settings.origin.place('DATASET_PATH')
     require_folder(settings.dataset_path, place)
     needed = settings.batch_size * cluster.count
-    count = len(list(islice(find_files(settings.dataset_path), needed)))  # of a million files, no more than that
+    found = (path for path, problem in find_files(settings.dataset_path) if not problem)
+    count = len(list(islice(found, needed)))  # of a million files, no more than that
     if 0 < count < needed:
+        files = 'one file' if count == 1 else f'{count} files'
         raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
-                       f'DATASET_PATH {settings.dataset_path!r} holds {count} files: {cluster.mend(count)}.')
+                       f'DATASET_PATH {settings.dataset_path!r} holds {files}: {cluster.mend(count)}.')
 
 
 def _check_interpolation(settings):

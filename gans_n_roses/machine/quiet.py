@@ -1,10 +1,13 @@
 """Loading and running TensorFlow quietly: start-up messages stay off the screen, errors do not get lost."""
 
 import contextlib
+import io
 import os
 import platform
 import sys
 import tempfile
+
+from gans_n_roses.machine.streams import unfailing
 
 LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
@@ -49,10 +52,7 @@ def quietly(errors=True):
     except OSError:
         yield
         return
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with held:
-        os.dup2(held.fileno(), 2)
+    with held, _redirected(held) as screen:
         try:
             yield
         except BaseException:
@@ -60,7 +60,32 @@ def quietly(errors=True):
             with contextlib.suppress(OSError):  # nobody may be reading; the error of the block is the one to tell
                 os.write(screen, held.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)
+
+
+@contextlib.contextmanager
+def silenced():
+    """Drop what C code writes to standard error: libtiff and the like tell of faults there without the file's name.
+
+    What Python writes there is seen as before.
+    """
+    if not isinstance(sys.stderr, io.TextIOWrapper):  # none, or an editor's console, which is no such file
+        yield
+        return
+    with open(os.devnull, 'wb') as nothing, _redirected(nothing) as screen, \
+            open(screen, 'w', encoding=sys.stderr.encoding, closefd=False) as shown, \
+            contextlib.redirect_stderr(unfailing(shown)):
+        yield
+
+
+@contextlib.contextmanager
+def _redirected(file):
+    """Let what is written to standard error go to a file; yields a descriptor of what it was."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield screen
+    finally:
+        sys.stderr.flush()
+        os.dup2(screen, 2)
+        os.close(screen)

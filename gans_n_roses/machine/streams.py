@@ -17,9 +17,14 @@ def keep_going():
     for name in ('stdout', 'stderr'):
         stream = getattr(sys, name) or open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115  (None: closed, `>&-`)
         if isinstance(stream, io.TextIOWrapper):  # any other is an editor's console, which knows what it does
-            # Line by line: each is seen at once, and none is lost if the process ends at once.
-            setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(_Unfailing(stream)), stream.encoding,
-                                                'backslashreplace', line_buffering=True))
+            setattr(sys, name, unfailing(stream))
+
+
+def unfailing(stream):
+    """A text stream that writes to another, as `keep_going` makes them."""
+    # Line by line: each is seen at once, and none is lost if the process ends at once.
+    return io.TextIOWrapper(io.BufferedWriter(_Unfailing(stream)), stream.encoding, 'backslashreplace',
+                            line_buffering=True)
 
 
 def _fill_closed_descriptors():

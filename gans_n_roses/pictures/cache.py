@@ -23,18 +23,20 @@ from typing import NamedTuple
 
 import numpy as np
 import PIL
+from tqdm import tqdm
 
 from gans_n_roses.errors import RunFailed, reason
 from gans_n_roses.machine.files import lock, put_in_place
+from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures import decoding
-from gans_n_roses.pictures.decoding import File, read_pictures
+from gans_n_roses.pictures.decoding import File, describe_file, read_pictures
 
 FILES = 'files.json'
 TOLD_FROM = 100e6  # bytes that a user may want to know of
 
 
 class Damaged(RunFailed):
-    """A picture in a cache is not as it was written."""
+    """A picture in a cache is not as it was written, and its file is no longer what it was."""
 
 
 class CachedPictures:
@@ -42,37 +44,53 @@ class CachedPictures:
 
     They are indexed as an array is, by what chooses pictures: a row, rows, a slice, a mask. Each is checked as it is
     read. They are read, not mapped into memory: pages of a mapping count as memory of the process, and a fault of the
-    disk in one of them kills it without a word.
+    disk in one of them kills it without a word. One that is not as it was written is decoded again, each time.
+
+    Args:
+      archive: ZipFile.
+      root: Path of the folder.
+      files: list of File, the pictures.
+      image_size: height and width, in pixels.
 
     Raises:
-      Damaged: a picture is not as it was written. The file is deleted, so that the next start makes it anew.
+      Damaged: a picture is not as it was written, and its file has changed since.
     """
 
-    def __init__(self, archive, digests, image_size):
-        self._archive, self._digests = archive, np.array(digests, object)
-        self.shape = (len(digests), image_size, image_size, 3)
+    def __init__(self, archive, root, files, image_size):
+        self._archive, self._root, self._told = archive, root, False
+        self._names = np.array([file.name for file in files], object)
+        self._digests = np.array([file.digest for file in files], object)
+        self.shape = (len(files), image_size, image_size, 3)
         self.nbytes = math.prod(self.shape)
 
     def __len__(self):
-        return len(self._digests)
+        return len(self._names)
 
     def __getitem__(self, rows):
-        digests = np.asarray(self._digests[rows])
-        pictures = np.empty([digests.size, *self.shape[1:]], np.uint8)
-        for place, digest in enumerate(digests.flat):
-            pictures[place] = self.read(digest)
-        return pictures.reshape(*digests.shape, *self.shape[1:])
+        names, digests = np.asarray(self._names[rows]), np.asarray(self._digests[rows])
+        pictures = np.empty([names.size, *self.shape[1:]], np.uint8)
+        for place, (name, digest) in enumerate(zip(names.flat, digests.flat, strict=True)):
+            pictures[place] = self.read(name, digest)
+        return pictures.reshape(*names.shape, *self.shape[1:])
 
-    def read(self, digest):
-        """The picture whose file has this digest, uint8 [size, size, 3]. Raises Damaged."""
+    def read(self, name, digest):
+        """The picture in a file of this name and digest, uint8 [size, size, 3]. Raises Damaged."""
         try:
             return np.frombuffer(self._archive.read(digest), np.uint8).reshape(self.shape[1:])
         except Exception:  # zipfile raises anything on damaged bytes
             path = Path(self._archive.filename)
-            with contextlib.suppress(OSError):
-                path.unlink()  # or a newer one, of another process: that costs time alone
-            raise Damaged(f'The cache of decoded pictures {path} is damaged: a picture is not as it was written. '
-                          'Delete it if it is still there: the next start makes it anew.') from None
+            if not self._told:
+                self._told = True
+                tqdm.write(f'The cache of decoded pictures {path} is damaged: what is not as it was written is decoded '
+                           'again, and the next start makes the cache anew.')
+                with contextlib.suppress(OSError):
+                    path.unlink()  # or a newer one, of another process: that costs time alone
+            with silenced():
+                [(file, pixels)] = read_pictures(self._root, [describe_file(self._root, name)], self.shape[1])
+            if file.digest != digest:
+                raise Damaged(f'{self._root / name} is no longer what it was when the run began, and its picture in '
+                              f'the cache is damaged. Start anew: {path} is then made anew, too.') from None
+            return pixels
 
 
 class Cache(NamedTuple):
@@ -98,19 +116,13 @@ def read_through_cache(root, files, image_size):
     path = cache_path(root, image_size)
     try:
         # Without a lock at first: nothing is written where nothing has changed.
-        cache = _open(path, image_size)
+        cache = _open(path, root, image_size)
         if _up_to_date(cache, root, files):
             return cache
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         with _alone(path):
-            cache = _open(path, image_size)  # another process may have made it meanwhile
-            if _up_to_date(cache, root, files):
-                return cache
-            try:
-                return _make(path, root, files, image_size, cache)
-            except Damaged as problem:
-                print(problem, flush=True)
-                return _make(path, root, files, image_size)
+            cache = _open(path, root, image_size)  # another process may have made it meanwhile
+            return cache if _up_to_date(cache, root, files) else _make(path, root, files, image_size, cache)
     except OSError as problem:
         print(f'The cache of decoded pictures {path} cannot be written: {reason(problem)}. This costs time at each '
               'start, and nothing else.', flush=True)
@@ -145,7 +157,7 @@ def _alone(path):
     return held
 
 
-def _open(path, image_size):
+def _open(path, root, image_size):
     """Open a cache. One that will not do is deleted, which is told.
 
     Returns:
@@ -156,7 +168,7 @@ def _open(path, image_size):
     if not os.path.lexists(path):
         return None
     with contextlib.suppress(Exception):
-        if cache := _read(path, image_size):
+        if cache := _read(path, root, image_size):
             return cache
     path.unlink(missing_ok=True)
     print(f'The cache of decoded pictures {path} is made anew: it is damaged, or another version of the program or of '
@@ -164,7 +176,7 @@ def _open(path, image_size):
     return None
 
 
-def _read(path, image_size):
+def _read(path, root, image_size):
     """Cache; None where it is no file, or of another version. Raises anything on damaged bytes."""
     if not path.is_file():  # a pipe would keep its reader waiting
         return None
@@ -173,7 +185,7 @@ def _read(path, image_size):
     if table['decoder'] != _decoder():
         return None
     files = [File(*file) for file in table['files']]
-    return Cache(CachedPictures(archive, [file.digest for file in files if file.digest], image_size), files)
+    return Cache(CachedPictures(archive, root, [file for file in files if file.digest], image_size), files)
 
 
 def _up_to_date(cache, root, files):
@@ -207,7 +219,7 @@ def _make(path, root, files, image_size, old=None):
     finally:
         aside.unlink(missing_ok=True)
     path.with_suffix('.pictures').unlink(missing_ok=True)  # of versions up to 1.5.0
-    made = _open(path, image_size)
+    made = _open(path, root, image_size)
     if made and made.pictures.nbytes > TOLD_FROM and not old:
         print(f'Cache        {path} holds the decoded pictures, {made.pictures.nbytes / 1e6:,.0f} MB, so that the next '
               'start need not decode them. Delete it whenever you like.', flush=True)
@@ -220,6 +232,6 @@ def _recall_or_read(root, files, image_size, old):
     changed = read_pictures(root, [file for file in files if file.identity not in known], image_size)
     for file in files:
         if same := known.get(file.identity):
-            yield same, old.pictures.read(same.digest) if same.digest else None
+            yield same, old.pictures.read(same.name, same.digest) if same.digest else None
         else:
             yield next(changed)

@@ -1,23 +1,43 @@
-"""Files of pictures → uint8 pixels, upright, opaque, cropped and scaled. Needs no TensorFlow."""
+"""Files of pictures → uint8 pixels, upright, opaque, in sRGB, cropped and scaled. Needs no TensorFlow."""
 
 import contextlib
+import functools
 import hashlib
+import io
+import logging
 import os
+import stat
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, ImagePalette, UnidentifiedImageError
 from tqdm import tqdm
 
+from gans_n_roses.errors import shell
+
 TOGETHER = 256  # files that the threads are given at a time: bounds the memory, however many files there are
-# Pictures to a person, though Pillow alone does not open them: named when skipped, not passed over.
-OTHER_PICTURE_SUFFIXES = {'.heic', '.heif', '.jxl', '.svg', '.dng', '.cr2', '.nef', '.arw', '.raw'}
+HEIF_SUFFIXES = {'.heic', '.heif', '.hif'}
+HEIF_STARTS = {b'ftyphe', b'ftypmi', b'ftypms'}  # from the fifth byte on
+# Of some, Pillow would open a small picture that lies in the file beside the camera's own.
+RAW_SUFFIXES = {'.3fr', '.arw', '.cr2', '.cr3', '.crw', '.dcr', '.dng', '.erf', '.iiq', '.kdc', '.mef', '.mos', '.mrw',
+                '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.rwl', '.sr2', '.srf', '.srw', '.x3f'}
+# Pictures to a person, though Pillow does not open them: named when skipped, not passed over.
+OTHER_SUFFIXES = HEIF_SUFFIXES | RAW_SUFFIXES | {'.dcm', '.exr', '.hdr', '.jxl', '.svg', '.xcf'}
+RAW = 'RAW file of a camera: export it as JPEG or TIFF'
 PNG_TO_8_BITS = {'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 256}  # what Pillow multiplies a PNG's levels by
 MOST_PIXELS = 2**27  # of a picture that is read
 LARGE_PIXELS = 2**23  # of the pictures that threads decode at the same time; for larger ones there is one thread
 STRIP_PIXELS = 2**20  # of a picture whose conversion needs many times its own memory
+WHITE_12_BITS = 4095  # in pictures of 16 bits that use no more: microscopes and cameras write them so
+ALIKE = 16, 0.99  # levels that so great a part of a blank picture's pixels lie within
+PROFILE_SPACES = {'RGB ': 'RGB', 'GRAY': 'L', 'CMYK': 'CMYK'}  # colour space of a profile → mode of its pixels
+SAME_COLOURS = 2  # levels that sRGB may be off from one profile to another
+COLOURS = np.stack(np.mgrid[:256:17, :256:17, :256:17], -1).astype(np.uint8).reshape(64, 64, 3)  # evenly, all kinds
+# Tags of a TIFF:
+SUBFILE_TYPE, BITS, PHOTOMETRIC, PLANES, COLOUR_MAP, SUBFILES, SAMPLE_FORMAT = 254, 258, 262, 284, 320, 330, 339
 
 
 class File(NamedTuple):
@@ -32,7 +52,8 @@ class File(NamedTuple):
     changed: int  # time of the last change of anything, in nanoseconds, or 0
     digest: str = ''  # of its bytes
     enlarged: bool = False  # the picture is smaller than it is needed
-    problem: str = ''  # the reason why it cannot be read
+    blank: bool = False  # it is nearly of one shade
+    problem: str = ''  # the reason why it is not read
 
     @property
     def identity(self):
@@ -40,21 +61,22 @@ class File(NamedTuple):
         return self[:4]
 
 
-def describe_file(root, name):
+def describe_file(root, name, problem=''):
     """Describe a file without opening it.
 
     Args:
       root: str, path of the folder; a Path for each of a million files would take seconds.
       name: str, path in the folder.
+      problem: as in File.
     Returns:
       File.
     """
     try:
         known = os.stat(os.path.join(root, name))
     except (OSError, ValueError):  # the reason is told when the file is read
-        return File(name, 0, 0, 0)
+        return File(name, 0, 0, 0, problem=problem)
     # The time of change is the only one that moves with a file's rights, or under a copy that keeps the other.
-    return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+    return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns, problem=problem)
 
 
 def read_pictures(root, files, image_size):
@@ -70,6 +92,10 @@ def read_pictures(root, files, image_size):
     if not files:  # as at each start from a cache where nothing has changed: threads and plug-ins take time
         return
     Image.init()  # here: a thread that meets a format while another thread is loading its plug-in may miss it
+    with contextlib.suppress(ImportError):  # no requirement of ours
+        from pillow_heif import register_heif_opener
+        register_heif_opener()
+    logging.getLogger('PIL').addHandler(logging.NullHandler())  # Pillow logs faults without the file's name
     with warnings.catch_warnings(), ThreadPoolExecutor(1) as for_large, ThreadPoolExecutor(os.cpu_count()) as pool, \
             tqdm(None, 'Reading pictures', len(files), delay=1, leave=False, disable=None) as bar:
         warnings.simplefilter('ignore')  # Pillow warns of odd metadata in files that it reads all the same
@@ -101,10 +127,15 @@ def read_picture(root, file, target, for_large):
     """
     path = root / file.name
     try:
-        if path.is_fifo():  # a pipe would keep its reader waiting
+        known = path.stat()
+        if not stat.S_ISREG(known.st_mode):  # a pipe would keep its reader waiting
             return file
+        if not known.st_size:  # the system's own, as in /proc, may keep their reader waiting, too
+            raise UnidentifiedImageError
         with path.open('rb') as content:  # Pillow knows a picture by its start: what else lies there is not read whole
             image = Image.open(content)  # it has nothing of its own to close
+            if image.format == 'TIFF' and path.suffix.lower() in RAW_SUFFIXES:
+                return file._replace(problem=RAW)
             enlarged = min(image.size) < len(target)
             pixels = _reduce(image, len(target))
             if pixels > MOST_PIXELS:
@@ -112,16 +143,29 @@ def read_picture(root, file, target, for_large):
                                              'million can be read: make it smaller')
             large = pixels > LARGE_PIXELS
             target[:] = for_large.submit(_fit, image, len(target)).result() if large else _fit(image, len(target))
+            blank = is_blank(Image.fromarray(target))
         with path.open('rb') as content:  # anew: Pillow has closed the first
             digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        return file._replace(digest=digest, enlarged=enlarged)
+        return file._replace(digest=digest, enlarged=enlarged, blank=blank)
     except UnidentifiedImageError:
-        if path.suffix.lower() not in Image.registered_extensions().keys() | OTHER_PICTURE_SUFFIXES:
-            return file
-        return file._replace(problem='not a picture that Pillow can open' if file.size else 'empty file')
+        return file._replace(problem=_why_not(path, known.st_size))
     except Exception as problem:  # dozens of decoders raise anything on damaged bytes; the user gets file and reason
         told = str(getattr(problem, 'strerror', None) or problem).strip() or type(problem).__name__
         return file._replace(problem=told.splitlines()[0])
+
+
+def _why_not(path, size):
+    """Why Pillow does not open a file, of so many bytes; '' if it is no picture."""
+    suffix, formats = path.suffix.lower(), Image.registered_extensions()
+    with path.open('rb') as content:
+        start = content.read(10) if size else b''
+    if '.heic' not in formats and (suffix in HEIF_SUFFIXES or start[4:] in HEIF_STARTS):
+        return f'HEIC pictures, which this makes readable: {shell([sys.executable, "-m", "pip"])} install pillow-heif'
+    if suffix not in formats.keys() | OTHER_SUFFIXES:
+        return ''
+    if not size:
+        return 'empty file'
+    return RAW if suffix in RAW_SUFFIXES else 'not a picture that Pillow can open'
 
 
 def _reduce(image, size):
@@ -134,30 +178,78 @@ def _reduce(image, size):
 
 
 def _fit(image, size):
-    """Upright, opaque, cropped to a square about its middle and scaled: uint8 [size, size, 3]."""
+    """Upright, opaque, in sRGB, cropped to a square about its middle and scaled: uint8 [size, size, 3]."""
+    mode = image.mode
+    bare = image.format == 'TGA' and mode in ('RGBA', 'LA') and not _tga_descriptor(image) & 15
+    rough = _keeps_upper_bits(image)
+    _prepare_tiff(image)
     _scale_transparent(image)
     image.load()
+    if rough and 0 < max(most for _, most in image.getextrema()[:3]) < 16:
+        raise ValueError('at most 12 of the 16 bits of its colours are used, of which Pillow keeps 4: save it in 8')
     with contextlib.suppress(Exception):  # damaged EXIF does no harm to the pixels
         ImageOps.exif_transpose(image, in_place=True)
-    fitted = ImageOps.fit(_to_rgb(image), (size, size), Image.Resampling.LANCZOS)
+    space, to_srgb = _conversion(image.info.get('icc_profile'))
+    # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
+    for ground in (None,) if bare else ('white', 'black', None, 'white'):
+        opaque = image if space == mode == 'CMYK' else _to_rgb(image, ground)
+        fitted = ImageOps.fit(opaque, (size, size), Image.Resampling.LANCZOS)
+        if not image.has_transparency_data or not is_blank(fitted):
+            break
+    if space == fitted.mode or (space == 'L' and mode[0] in '1LIF'):
+        fitted = ImageCms.applyTransform(fitted.convert(space), to_srgb)
     image.close()  # frees its pixels before the next large picture is decoded
-    return np.asarray(fitted)
+    return np.asarray(fitted.convert('RGB'))
 
 
-def _to_rgb(image):
-    """In 8 bits and opaque, strip by strip: on the way each pixel may need ten times the memory that it has."""
+def is_blank(image):
+    """Whether a picture is nearly of one shade."""
+    levels, part = ALIKE
+    counts = image.convert('L').histogram()
+    return bool(np.convolve(counts, np.ones(levels)).max() >= part * sum(counts))
+
+
+@functools.lru_cache(32)
+def _conversion(profile):
+    """(mode of the pixels, transform from it to sRGB) of an ICC profile.
+
+    Args:
+      profile: bytes, or None.
+    Returns:
+      (None, None) if it is none, is damaged, or is sRGB.
+    """
+    with contextlib.suppress(Exception):  # a damaged profile does no harm to the pixels
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = PROFILE_SPACES[opened.profile.xcolor_space]
+        transform = ImageCms.buildTransform(opened, ImageCms.createProfile('sRGB'), mode, 'RGB')
+        plain = Image.fromarray(COLOURS).convert(mode)
+        converted = ImageCms.applyTransform(plain, transform)
+        if np.abs(np.subtract(converted, plain.convert('RGB'), dtype=int)).max() > SAME_COLOURS:
+            return mode, transform
+    return None, None
+
+
+def _to_rgb(image, ground):
+    """In 8 bits and opaque, strip by strip: on the way each pixel may need ten times the memory that it has.
+
+    Args:
+      image: PIL image.
+      ground: colour that is seen through it; None for the picture without its alpha.
+    Returns:
+      PIL image of mode RGB.
+    """
     if image.mode == 'RGB' and not image.has_transparency_data:
         return image
-    low, high = _black_and_white(image) if image.mode[0] in 'IF' else (None, None)
+    black, white = _black_and_white(image) if image.mode[0] in 'IF' else (None, None)
     whole = Image.new('RGB', image.size)
     for top, strip in _strips(image):
         if image.mode[0] in 'IF':
-            levels = _levels(strip)
-            levels[levels == image.info.get('transparency')] = high
-            levels = (np.nan_to_num(levels, nan=low, posinf=high, neginf=low) - low) / (high - low or 1)
+            levels = _levels(image, strip)
+            levels[levels == image.info.get('transparency')] = white
+            levels = (np.nan_to_num(levels, nan=black, posinf=white, neginf=black) - black) / (white - black or 1)
             strip = Image.fromarray((levels * 255 + 0.5).astype(np.uint8))
-        elif image.has_transparency_data:
-            opaque = Image.new('RGBA', strip.size, 'white')
+        elif image.has_transparency_data and ground:
+            opaque = Image.new('RGBA', strip.size, ground)
             opaque.alpha_composite(strip.convert('RGBA'))
             strip = opaque
         whole.paste(strip.convert('RGB'), (0, top))
@@ -166,15 +258,17 @@ def _to_rgb(image):
 
 def _black_and_white(image):
     """The levels of black and of white in a picture of more than 8 bits."""
-    # 16 bits have a white; 32 bits declare none, and the file's own range is shown.
-    if image.mode.startswith('I;16') or (image.format, image.mode) == ('PPM', 'I'):
-        return 0, 65535
     ranges = []
     for _, strip in _strips(image):
-        levels = _levels(strip)
+        levels = _levels(image, strip)
         levels = levels[np.isfinite(levels)]
         ranges += [levels.min(), levels.max()] if levels.size else []
-    return np.min(ranges), np.max(ranges)
+    # 16 bits have a white; 32 bits declare none, and the file's own range is shown.
+    low, high = np.min(ranges), np.max(ranges)
+    if image.mode.startswith('I;16') or (image.format, image.mode) == ('PPM', 'I'):
+        low, high = 0, WHITE_12_BITS if high <= WHITE_12_BITS else 65535
+    white_is_low = image.format == 'TIFF' and image.tag_v2.get(PHOTOMETRIC) == 0
+    return (high, low) if white_is_low else (low, high)
 
 
 def _strips(image):
@@ -184,8 +278,44 @@ def _strips(image):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _levels(image):
-    return np.asarray(image).astype(np.float64 if image.mode == 'I' else np.float32)
+def _levels(image, strip):
+    """The levels of a strip of a picture of more than 8 bits, as floating point."""
+    if image.mode != 'I':
+        return np.asarray(strip).astype(np.float32)
+    unsigned = image.format == 'TIFF' and image.tag_v2.get(SAMPLE_FORMAT, (1,)) == (1,)  # Pillow takes them for signed
+    return np.asarray(strip).astype(np.float64) % 2**32 if unsigned else np.asarray(strip).astype(np.float64)
+
+
+def _tga_descriptor(image):
+    """The byte of a TGA that says how many bits of a pixel are alpha: Pillow takes any fourth channel for alpha."""
+    image.fp.seek(17)
+    return image.fp.read(1)[0]
+
+
+def _keeps_upper_bits(image):
+    """Whether colours have 16 bits in the file and Pillow keeps the upper 8."""
+    return image.mode in ('RGB', 'RGBA') and any(';16' in str(tile.args) for tile in image.tile)
+
+
+def _prepare_tiff(image):
+    """Correct what Pillow makes of a TIFF's layout, before the pixels are loaded.
+
+    Raises:
+      ValueError: Pillow would show other pixels than the file has.
+    """
+    if image.format != 'TIFF':
+        return
+    tags, (codec, *_, (stored, *_)) = image.tag_v2, image.tile[0]
+    if tags.get(SUBFILE_TYPE) == 1 and SUBFILES in tags:  # a small version of the picture
+        raise ValueError(RAW)
+    deep = max(tags.get(BITS, (1,))) > 8
+    planes = tags.get(PLANES) == 2 and (image.mode == 'LA' or (deep and codec != 'libtiff'))
+    signed = image.mode == 'L' and tags.get(SAMPLE_FORMAT, (1,)) != (1,)
+    swapped = codec == 'libtiff' and stored in ('I;16BS', 'I;32BS', 'F;32BF')  # libtiff has put the bytes in order
+    if planes or signed or swapped:
+        raise ValueError('Pillow misreads TIFFs of this layout: save it as PNG')
+    if image.mode in ('P', 'PA') and max(tags[COLOUR_MAP]) < 256:  # levels of 8 bits, where Pillow takes 16
+        image.palette = ImagePalette.raw('RGB;L', bytes(tags[COLOUR_MAP]))
 
 
 def _scale_transparent(image):

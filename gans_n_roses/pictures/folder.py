@@ -3,17 +3,24 @@
 import collections
 import hashlib
 import os
+import re
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput
+from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
 from gans_n_roses.pictures.decoding import describe_file, read_pictures
 
 CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
+# Folders of the system and of other programs, in lower case; hidden ones are left out as well.
+LEFT_OUT = {'@eadir', '@recycle', '@tmp', '#recycle', '#snapshot', '$recycle.bin', 'recycler', '__macosx', 'lost+found',
+            'system volume information', 'network trash folder', 'temporary items'}
+OUR_RUN = {'Tensorboard', 'Generated_Images', 'Saved_Models', 'options.json'}
 PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which the article's draw costs next to nothing
 
 
@@ -21,10 +28,11 @@ class Dataset(NamedTuple):
     """The pictures of a folder, and what was found there."""
 
     images: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], sorted by path
-    skipped: list  # (path in the folder, reason), one for each picture that could not be read; safe to print
+    skipped: list  # (path, reason), one for each picture that could not be read or folder left out; safe to print
     duplicates: int  # pictures whose file is the same, byte for byte, as an earlier one's
     enlarged: int  # pictures that were smaller than size
     fingerprint: str  # changes when a picture is added, removed or changed, or the order changes
+    blank: int = 0  # pictures that are nearly of one shade
 
 
 def load_dataset(path, image_size):
@@ -48,19 +56,19 @@ def load_dataset(path, image_size):
 def read_folder(path, image_size):
     """Read a folder as `load_dataset` does, with what was found and skipped on the way.
 
-    Hidden files, and files that are no pictures, are passed over.
+    Hidden files, and files that are no pictures, are passed over. Folders that `find_files` leaves out are told.
 
     Args and raises: as `load_dataset`.
     Returns:
       Dataset.
     """
     require_folder(path)
-    root = Path(path)
-    files = [describe_file(str(path), name) for name in list_files(root)]
+    root, files = Path(path), list_files(path)
     large = max(sum(file.size for file in files), len(files) * image_size**2 * 3) >= CACHED_FROM
     try:
-        cached = read_through_cache(root, files, image_size) if large else None
-        images, files = cached or _read_into_memory(root, files, image_size)
+        with silenced():
+            cached = read_through_cache(root, files, image_size) if large else None
+            images, files = cached or _read_into_memory(root, files, image_size)
     except MemoryError:
         raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
                        'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
@@ -73,7 +81,7 @@ def read_folder(path, image_size):
     digests = [file.digest for file in pictures]
     fingerprint = hashlib.sha256(bytes.fromhex(''.join(digests))).hexdigest()
     return Dataset(images, skipped, len(digests) - len(set(digests)), sum(file.enlarged for file in pictures),
-                   fingerprint)
+                   fingerprint, sum(file.blank for file in pictures))
 
 
 def _read_into_memory(root, files, image_size):
@@ -88,7 +96,7 @@ def _read_into_memory(root, files, image_size):
 
 
 def require_folder(path, place='in mission_control.py'):
-    """Refuse a DATASET_PATH that is no folder.
+    """Refuse a DATASET_PATH that is no folder, or cannot be listed.
 
     Args:
       path: str or Path.
@@ -98,7 +106,13 @@ def require_folder(path, place='in mission_control.py'):
     """
     if not os.path.isdir(path):
         found = 'that is a file' if os.path.lexists(path) else 'there is no such folder'
-        raise BadInput(f'DATASET_PATH is {str(path)!r} {place}, but {found}: set it to a folder of pictures.')
+    else:
+        try:
+            os.scandir(path).close()
+            return
+        except OSError as problem:
+            found = f'it cannot be listed ({reason(problem)})'
+    raise BadInput(f'DATASET_PATH is {str(path)!r} {place}, but {found}: set it to a folder of pictures.')
 
 
 def next_batch(data, batch_size, rng, mirror=False):
@@ -159,43 +173,59 @@ def to_float(pictures):
 
 
 def list_files(root):
-    """Every file below a folder that is not hidden, in an order that no file system changes.
+    """Every file that `find_files` finds, in an order that no file system changes.
 
     Args:
-      root: Path.
+      root: str or Path.
     Returns:
-      list of paths relative to root, str with '/', sorted by their composed Unicode form.
+      list of File, described but not read, with names that have '/', sorted by their composed Unicode form.
     """
     begins = len(os.path.join(root, ''))
-    return sorted((path[begins:].replace(os.sep, '/') or '.' for path in find_files(root)),
-                  key=lambda name: (unicodedata.normalize('NFC', name), name))
+    found = tqdm(find_files(root), 'Listing files', unit=' files', delay=1, leave=False, disable=None)
+    files = [describe_file(str(root), path[begins:].replace(os.sep, '/') or '.', problem) for path, problem in found]
+    return sorted(files, key=lambda file: (unicodedata.normalize('NFC', file.name), file.name))
 
 
 def find_files(root):
     """Every file below a folder that is not hidden, folder by folder.
 
-    Links to folders are followed, each folder once. A subfolder that cannot be listed stands there itself.
+    Links to folders are followed, each folder once, but for those that lead up again. A subfolder that cannot be
+    listed, or is left out, stands there itself.
 
     Args:
-      root: Path.
+      root: str or Path.
     Yields:
-      str, its path.
+      (str, its path; str, why it is not to be read, or '').
     """
-    folders, seen = [str(root)], set()
+    folders, seen, home = [str(root)], set(), os.path.join(os.path.realpath(root), '')
     while folders:  # no recursion, in which folders a thousand deep would end
         folder = folders.pop()
         try:
             known = os.stat(folder)
-            place = known.st_dev, known.st_ino
-            with os.scandir(folder) as entries:
-                shown = [entry for entry in entries if place not in seen and not entry.name.startswith('.')]
-        except OSError:
-            yield folder
+            with os.scandir(folder) as scanned:
+                entries = list(scanned)
+        except OSError as problem:
+            yield folder, reason(problem)
+            continue
+        place = known.st_dev, known.st_ino
+        if place in seen:
             continue
         seen.add(place)
-        within = {entry.path for entry in shown if _is_folder(entry)}
+        if len(OUR_RUN & {entry.name for entry in entries}) > 1:
+            yield folder, 'left out: what a run of this program made'
+            continue
+        within = []
+        for entry in entries:
+            if not _is_folder(entry):
+                if not entry.name.startswith('.'):
+                    yield entry.path, ''
+            elif entry.name.startswith('.') or entry.name.lower() in LEFT_OUT:
+                yield entry.path, 'left out: a hidden folder, or one of the system or of another program'
+            elif entry.name == 'Generated_Images':  # what LOAD makes may have no run beside it
+                yield entry.path, 'left out: what a run of this program made'
+            elif not (entry.is_symlink() and home.startswith(os.path.join(os.path.realpath(entry.path), ''))):
+                within.append(entry.path)
         folders += sorted(within, reverse=True)  # the last one that is put in is the first to be taken out
-        yield from (entry.path for entry in shown if entry.path not in within)
 
 
 def _is_folder(entry):
@@ -210,6 +240,17 @@ def _printable(text):
     return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+def by_reason(skipped):
+    """What was skipped, as (reason, names), the most frequent reason first.
+
+    Args:
+      skipped: as in Dataset.
+    """
+    names = collections.defaultdict(list)
+    for name, problem in skipped:
+        names[re.sub(r' \(\d+ bytes not processed\)', '', problem)].append(name)  # the same, however many
+    return sorted(names.items(), key=lambda group: -len(group[1]))
+
+
 def _named(skipped):
-    reasons = collections.Counter(reason for _, reason in skipped)
-    return ''.join(f'; {count} × {reason}' for reason, count in reasons.most_common(3))
+    return ''.join(f'; {len(names)} × {problem}' for problem, names in by_reason(skipped)[:3])

@@ -4,10 +4,12 @@ import sys
 
 from gans_n_roses.errors import shell
 from gans_n_roses.machine.session import device_name
+from gans_n_roses.pictures.folder import by_reason
 from gans_n_roses.runs.folders import checkpoint_iterations
 from gans_n_roses.runs.recipe import FEW_PICTURES, missing_remedies
 
-SKIPPED_NAMED = 10  # files that cannot be read are named up to this many, then counted
+REASONS_TOLD = 10  # why files were skipped; the rest are counted
+SKIPPED_NAMED = 3  # files for each reason
 
 
 def introduce(training, dataset, iteration, recipe=(), weights=None):
@@ -46,12 +48,18 @@ def summary(dataset):
     counts = [f'{len(dataset.images)} picture{_s(len(dataset.images))}']
     for count, what in ((len(dataset.skipped), 'skipped'),
                         (dataset.duplicates, f'exact duplicate{_s(dataset.duplicates)}'),
-                        (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels')):
+                        (dataset.enlarged, f'enlarged to {dataset.images.shape[1]} pixels'),
+                        (dataset.blank, 'nearly of one shade')):
         counts += [f'{count} {what}'] if count else []
     lines = [', '.join(counts)]
-    lines += [f'skipped {name}: {reason}' for name, reason in dataset.skipped[:SKIPPED_NAMED]]
-    more = len(dataset.skipped) - SKIPPED_NAMED
-    return [*lines, f'and {more} more'] if more > 0 else lines
+    if dataset.blank > 0.9 * len(dataset.images):
+        lines.append('there is next to nothing on them to be learned: look at one of the files')
+    groups = by_reason(dataset.skipped)
+    for reason, names in groups[:REASONS_TOLD]:
+        more = ', …' if len(names) > SKIPPED_NAMED else ''
+        lines.append(f'{len(names)} skipped, {reason}: {", ".join(names[:SKIPPED_NAMED])}{more}')
+    more = sum(len(names) for _, names in groups[REASONS_TOLD:])
+    return [*lines, f'and {more} more'] if more else lines
 
 
 def _s(count):

@@ -31,6 +31,30 @@ def png(bits, colour_type, rows, *chunks, width=36, height=24):
                      chunk(b'IDAT', pixels), chunk(b'IEND', b'')])
 
 
+def tiff(strips, tags, order='<'):
+    """A TIFF of 36 × 24 written by hand, for layouts that Pillow reads and does not write.
+
+    Args:
+      strips: list of bytes.
+      tags: number → list of whole numbers below 65,536; the other tags say: one sample a pixel, black is zero.
+      order: '<' or '>', the order of bytes.
+    """
+    body, places = b'', []
+    for strip in strips:
+        places.append(8 + len(body))
+        body += strip
+    tags = {256: [36], 257: [24], 259: [1], 262: [1], 273: places, 277: [1], 279: [*map(len, strips)], **tags}
+    entries = b''
+    for number, values in sorted(tags.items()):
+        kind, letter = (4, 'I') if number == 273 else (3, 'H')
+        packed = struct.pack(f'{order}{len(values)}{letter}', *values)
+        if len(packed) > 4:
+            packed, body = struct.pack(f'{order}I', 8 + len(body)), body + packed
+        entries += struct.pack(f'{order}HHI', number, kind, len(values)) + packed.ljust(4, b'\0')
+    header = {'<': b'II', '>': b'MM'}[order] + struct.pack(f'{order}HI', 42, 8 + len(body))
+    return header + body + struct.pack(f'{order}H', len(tags)) + entries + bytes(4)
+
+
 def encode(image, suffix, **options):
     buffer = io.BytesIO()
     image.save(buffer, Image.registered_extensions()[suffix], **options)
@@ -46,8 +70,10 @@ def put(folder, name, content=None):
 
 
 def coloured(number):
-    """A PNG whose one colour tells its number."""
-    return encode(Image.new('RGB', (20, 20), (number, 255 - number, 7)), '.png')
+    """A PNG whose first colour tells its number; the other half is of another, so that it is not blank."""
+    picture = Image.new('RGB', (20, 20), (number, 255 - number, 7))
+    picture.paste((255 - number, number, 250), (0, 10, 20, 20))
+    return encode(picture, '.png')
 
 
 def numbers(images):

@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 import pytest
 from conftest import REPO
-from launching import ENDLESS, command_in, make_pictures, only_run
+from launching import assert_same_state, make_pictures, only_run
 from picture_files import SIZE, coloured, in_child, numbers, put
 
 from gans_n_roses.errors import RunFailed
@@ -178,20 +178,20 @@ def test_a_cache_that_will_not_do_is_made_anew_with_a_sentence(folder, path, cap
     assert capsys.readouterr().out == ''
 
 
-def test_damage_anywhere_is_made_good_or_told_and_no_wrong_picture_comes_out(folder, path):
+def test_damage_anywhere_is_made_good(folder, path):
     expected = read_without_cache(folder)
     read_folder(folder, SIZE)
     whole, rng = path.read_bytes(), random.Random(0)
-    for _ in range(300):
-        content, place = bytearray(whole), rng.randrange(len(whole))
-        content[place] ^= 1 << rng.randrange(8)
+    table = whole.index(b'PK\1\2')  # every bit of lengths and places, and some of all the rest
+    flips = [(place, bit) for place in range(table, len(whole), 7) for bit in (0, 7)]
+    flips += [(rng.randrange(len(whole)), rng.randrange(8)) for _ in range(200)]
+    for place, bit in flips:
+        content = bytearray(whole)
+        content[place] ^= 1 << bit
         path.write_bytes(content)
         found = read_folder(folder, SIZE)
         assert found[1:] == expected[1:], place
-        try:
-            assert np.array_equal(found.images[:], expected.images), place
-        except cache.Damaged:
-            assert not path.exists()
+        assert np.array_equal(found.images[:], expected.images), place
 
 
 def test_a_folder_in_its_place_is_left_alone(folder, path, capsys):
@@ -202,29 +202,45 @@ def test_a_folder_in_its_place_is_left_alone(folder, path, capsys):
     assert 'cannot be written: Is a directory' in told and told.count('\n') == 1
 
 
-def test_a_damaged_picture_is_never_given_out(folder, path, capsys):
-    images = read_folder(folder, SIZE).images
+def damage(path, picture):
+    """Flip a bit of a picture in a cache."""
     content = bytearray(path.read_bytes())
-    content[content.index(images[3].tobytes()) + 5] ^= 1
+    content[content.index(picture.tobytes()) + 5] ^= 1
     path.write_bytes(content)
+
+
+def test_a_damaged_picture_is_decoded_again(folder, path, capsys, decoded):
     images = read_folder(folder, SIZE).images
-    assert len(images[:2]) == 2
-    with pytest.raises(RunFailed, match='is damaged: a picture is not as it was written') as caught:
-        images[[0, 3]]
-    assert '\n' not in str(caught.value)
+    damage(path, images[3])
+    expected, images = read_without_cache(folder).images, read_folder(folder, SIZE).images
+    decoded.clear()
+    assert np.array_equal(images[:2], expected[:2]) and decoded == []
+    for _ in range(2):
+        assert np.array_equal(images[[0, 3]], expected[[0, 3]])
+    assert decoded == ['c.png', 'c.png']
+    told = capsys.readouterr().out
+    assert told.startswith(f'The cache of decoded pictures {path} is damaged: ') and told.count('\n') == 1
     assert not path.exists()
     assert_as_without_cache(folder)
     assert capsys.readouterr().out == ''
 
 
+@pytest.mark.parametrize('change', [lambda file: file.write_bytes(coloured(77)), lambda file: file.unlink(),
+                                    lambda file: file.write_bytes(b'')])
+def test_a_damaged_picture_whose_file_has_changed_is_never_given_out(folder, path, change):
+    damage(path, read_folder(folder, SIZE).images[3])
+    images = read_folder(folder, SIZE).images
+    change(folder / 'sub/c.png')
+    with pytest.raises(RunFailed, match=r'sub/c\.png is no longer what it was when the run began') as caught:
+        images[[0, 3]]
+    assert '\n' not in str(caught.value)
+
+
 def test_a_damaged_picture_is_not_taken_over_into_the_next_cache(folder, path, capsys):
-    first = read_folder(folder, SIZE).images[0]
-    content = bytearray(path.read_bytes())
-    content[content.index(first.tobytes()) + 5] ^= 1
-    path.write_bytes(content)
+    damage(path, read_folder(folder, SIZE).images[0])
     put(folder, 'new.png', coloured(50))
     assert_as_without_cache(folder)
-    assert capsys.readouterr().out.count('is damaged: a picture is not as it was written') == 1
+    assert capsys.readouterr().out.count('is damaged: what is not as it was written is decoded again') == 1
 
 
 def test_another_decoder_makes_it_anew(folder, monkeypatch, capsys, decoded):
@@ -390,18 +406,19 @@ tell([images.nbytes / 1e6, peak() - before, same])
 
 # A real run
 
-def test_damage_while_training_ends_the_run_in_a_sentence_and_it_goes_on(launcher, tiny, caches, tmp_path):
+def test_damage_while_training_is_told_and_the_run_goes_on(launcher, tiny, caches, tmp_path):
     data, before = make_pictures(tmp_path / 'data', 64), set(caches.glob('*.zip'))
     make_large(data)
-    child = launcher.start({**tiny, 'DATASET_PATH': data, 'RESULTS_PATH': tmp_path, 'N_ITERATIONS': ENDLESS})
+    settings = {**tiny, 'DATASET_PATH': data, 'RESULTS_PATH': tmp_path, 'CHECKPOINT_EVERY': 1000}
+    child = launcher.start({**settings, 'N_ITERATIONS': 40})
     child.until(lambda: list(tmp_path.glob('roses/*/Saved_Models/train-*.index')))
     path, = set(caches.glob('*.zip')) - before
     with open(path, 'r+b') as file:
         file.write(bytes(64 * 16 * 16 * 3))  # most of all 64 pictures
     ended = child.wait()
-    assert ended.code == 1 and 'Traceback' not in ended.text
-    assert f'{path} is damaged' in ended.text and 'the next start makes it anew' in ended.text
-    made = checkpoint_iterations(only_run(tmp_path).saved_models)[-1]
-    ended = launcher.run([*command_in(ended.text), f'N_ITERATIONS={made + 1}'])
     assert ended.code == 0, ended.text
-    assert path.exists()
+    assert ended.text.count(f'{path} is damaged') == 1
+    assert checkpoint_iterations(only_run(tmp_path).saved_models)[-1] == 40
+    ended = launcher.run({**settings, 'N_ITERATIONS': 40, 'RESULTS_PATH': tmp_path / 'whole'})
+    assert ended.code == 0 and path.exists()
+    assert_same_state(only_run(tmp_path), only_run(tmp_path / 'whole'), 40)
