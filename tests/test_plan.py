@@ -123,6 +123,25 @@ def test_more_in_a_batch_than_there_are_files(pictures):
     assert_told((f'DATASET_PATH={pictures}', 'BATCH_SIZE=9'), 'BATCH_SIZE is 9 on the command line', '8 files')
 
 
+def test_a_folder_that_cannot_be_listed_is_no_file(pictures, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path).startswith('shut'):
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+
+    (pictures / 'shut').mkdir()
+    (pictures / '@eaDir').mkdir()
+    monkeypatch.setattr(os, 'scandir', refuse)
+    assert_told((f'DATASET_PATH={pictures}',), 'holds 8 files')
+    for number in range(1, 8):
+        (pictures / f'{number}.png').unlink()
+    assert_told((f'DATASET_PATH={pictures}',), 'holds one file: set BATCH_SIZE to at most 1')
+    assert_told((f'DATASET_PATH={pictures / "shut"}',),
+                'on the command line, but it cannot be listed (Permission denied): set it to a folder of pictures.')
+
+
 @pytest.mark.parametrize('what', ['LOAD', 'RESUME'])
 def test_runs_that_are_not_there(tmp_path, what):
     results = tmp_path / 'results'

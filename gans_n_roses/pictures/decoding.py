@@ -61,22 +61,21 @@ class File(NamedTuple):
         return self[:4]
 
 
-def describe_file(root, name, problem=''):
+def describe_file(root, name):
     """Describe a file without opening it.
 
     Args:
       root: str, path of the folder; a Path for each of a million files would take seconds.
       name: str, path in the folder.
-      problem: as in File.
     Returns:
       File.
     """
     try:
         known = os.stat(os.path.join(root, name))
     except (OSError, ValueError):  # the reason is told when the file is read
-        return File(name, 0, 0, 0, problem=problem)
+        return File(name, 0, 0, 0)
     # The time of change is the only one that moves with a file's rights, or under a copy that keeps the other.
-    return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns, problem=problem)
+    return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
 def read_pictures(root, files, image_size):
@@ -126,6 +125,7 @@ def read_picture(root, file, target, for_large):
       File, with the rest filled in.
     """
     path = root / file.name
+    suffix, start = path.suffix.lower(), b''
     try:
         known = path.stat()
         if not stat.S_ISREG(known.st_mode):  # a pipe would keep its reader waiting
@@ -133,8 +133,9 @@ def read_picture(root, file, target, for_large):
         if not known.st_size:  # the system's own, as in /proc, may keep their reader waiting, too
             raise UnidentifiedImageError
         with path.open('rb') as content:  # Pillow knows a picture by its start: what else lies there is not read whole
+            start = content.peek(10)[:10]
             image = Image.open(content)  # it has nothing of its own to close
-            if image.format == 'TIFF' and path.suffix.lower() in RAW_SUFFIXES:
+            if image.format == 'TIFF' and suffix in RAW_SUFFIXES:
                 return file._replace(problem=RAW)
             enlarged = min(image.size) < len(target)
             pixels = _reduce(image, len(target))
@@ -148,22 +149,20 @@ def read_picture(root, file, target, for_large):
             digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         return file._replace(digest=digest, enlarged=enlarged, blank=blank)
     except UnidentifiedImageError:
-        return file._replace(problem=_why_not(path, known.st_size))
+        return file._replace(problem=_why_not(suffix, start))
     except Exception as problem:  # dozens of decoders raise anything on damaged bytes; the user gets file and reason
         told = str(getattr(problem, 'strerror', None) or problem).strip() or type(problem).__name__
         return file._replace(problem=told.splitlines()[0])
 
 
-def _why_not(path, size):
-    """Why Pillow does not open a file, of so many bytes; '' if it is no picture."""
-    suffix, formats = path.suffix.lower(), Image.registered_extensions()
-    with path.open('rb') as content:
-        start = content.read(10) if size else b''
+def _why_not(suffix, start):
+    """Why Pillow does not open a file of this suffix that starts so; '' if it is no picture."""
+    formats = Image.registered_extensions()
     if '.heic' not in formats and (suffix in HEIF_SUFFIXES or start[4:] in HEIF_STARTS):
         return f'HEIC pictures, which this makes readable: {shell([sys.executable, "-m", "pip"])} install pillow-heif'
     if suffix not in formats.keys() | OTHER_SUFFIXES:
         return ''
-    if not size:
+    if not start:
         return 'empty file'
     return RAW if suffix in RAW_SUFFIXES else 'not a picture that Pillow can open'
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
-from gans_n_roses.pictures.decoding import describe_file, read_pictures
+from gans_n_roses.pictures.decoding import File, describe_file, read_pictures
 
 CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
 # Folders of the system and of other programs, in lower case; hidden ones are left out as well.
@@ -63,7 +63,8 @@ def read_folder(path, image_size):
       Dataset.
     """
     require_folder(path)
-    root, files = Path(path), list_files(path)
+    root, listed = Path(path), list_files(path)
+    files = [file for file in listed if not file.problem]
     large = max(sum(file.size for file in files), len(files) * image_size**2 * 3) >= CACHED_FROM
     try:
         with silenced():
@@ -73,7 +74,7 @@ def read_folder(path, image_size):
         raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
                        'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
     pictures = [file for file in files if file.digest]
-    skipped = [(_printable(file.name), file.problem) for file in files if file.problem]
+    skipped = [(_printable(file.name), file.problem) for file in [*listed, *files] if file.problem]
     if not pictures:
         raise BadInput(f'DATASET_PATH is {str(path)!r}, but it holds no picture that can be read '
                        f'({len(files)} files looked at{_named(skipped)}): '
@@ -178,11 +179,14 @@ def list_files(root):
     Args:
       root: str or Path.
     Returns:
-      list of File, described but not read, with names that have '/', sorted by their composed Unicode form.
+      list of File, described and not read, or with a problem; their names have '/'. Sorted by the name's composed
+      Unicode form.
     """
     begins = len(os.path.join(root, ''))
     found = tqdm(find_files(root), 'Listing files', unit=' files', delay=1, leave=False, disable=None)
-    files = [describe_file(str(root), path[begins:].replace(os.sep, '/') or '.', problem) for path, problem in found]
+    named = ((path[begins:].replace(os.sep, '/') or '.', problem) for path, problem in found)
+    files = [File(name, 0, 0, 0, problem=problem) if problem else describe_file(str(root), name)
+             for name, problem in named]
     return sorted(files, key=lambda file: (unicodedata.normalize('NFC', file.name), file.name))
 
 

@@ -1,5 +1,7 @@
 """What TensorFlow finds switched on when it is imported, and what of its messages is seen."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import pytest
 from conftest import REPO
 
 from gans_n_roses.machine import quiet
-from gans_n_roses.machine.quiet import LEVEL, ONEDNN, quietly, use_onednn
+from gans_n_roses.machine.quiet import LEVEL, ONEDNN, quietly, silenced, use_onednn
 
 
 @pytest.mark.parametrize(('machine', 'before', 'after'), [
@@ -70,3 +72,22 @@ def test_no_room_to_hold_messages_back_is_no_fault(monkeypatch, capfd):
     with quietly():
         os.write(2, b'chatter')
     assert capfd.readouterr().err == 'chatter'
+
+
+def test_what_c_code_says_is_dropped_and_what_python_says_is_seen(capfd):
+    for error in (None, KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), silenced():
+            os.write(2, b'ZIPDecode: Decoding error')
+            print('half a bar', end='', file=sys.stderr)
+            if error:
+                raise error
+        os.write(2, b'|')
+        print('all', file=sys.stderr)
+    assert capfd.readouterr().err == 'half a bar|all\n' * 2
+
+
+@pytest.mark.parametrize('stream', [None, io.StringIO()])
+def test_a_console_of_an_editor_is_left_as_it_is(monkeypatch, stream):
+    monkeypatch.setattr(sys, 'stderr', stream)
+    with silenced():
+        assert sys.stderr is stream

@@ -113,6 +113,17 @@ def test_what_has_changed_is_noticed_and_decoded_alone(folder, decoded, change, 
     assert_as_without_cache(folder)
 
 
+def test_what_changes_in_folders_that_are_left_out_makes_no_new_cache(folder, path):
+    put(folder, '.git/a.png')
+    read_folder(folder, SIZE)
+    made = path.stat().st_ino
+    put(folder, '.git/b.png')
+    put(folder, 'Results/roses/run/Generated_Images/a.png')
+    names = [name for name, _ in assert_as_without_cache(folder).skipped]
+    assert names[:2] == ['.git', 'Results/roses/run/Generated_Images']
+    assert path.stat().st_ino == made
+
+
 def test_a_change_that_keeps_size_and_time_is_noticed(folder):
     known = os.stat(folder / 'a.png')
     read_folder(folder, SIZE)

@@ -291,7 +291,7 @@ tell([[len(dataset.images), dict(dataset.skipped)], *sentences])
     refused = ('shut.png', 'shut', 'listed/in.png', 'all_shut', 'within/shut')
     assert found == [1, dict.fromkeys(refused, 'Permission denied')]
     assert "is 'all_shut' in mission_control.py, but it cannot be listed (Permission denied): set it to" in shut
-    assert "is 'within', but it holds no picture that can be read (1 files looked at; 1 × Permission denied)" in within
+    assert "is 'within', but it holds no picture that can be read (0 files looked at; 1 × Permission denied)" in within
 
 
 def test_skipped_files_are_grouped_by_reason_and_some_are_named(tmp_path):
