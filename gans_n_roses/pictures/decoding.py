@@ -35,7 +35,7 @@ WHITE_12_BITS = 4095  # in pictures of 16 bits that use no more: microscopes and
 ALIKE = 16, 0.99  # levels that so great a part of a blank picture's pixels lie within
 PROFILE_SPACES = {'RGB ': 'RGB', 'GRAY': 'L', 'CMYK': 'CMYK'}  # colour space of a profile → mode of its pixels
 SAME_COLOURS = 2  # levels that sRGB may be off from one profile to another
-COLOURS = np.stack(np.mgrid[:256:17, :256:17, :256:17], -1).astype(np.uint8).reshape(64, 64, 3)  # evenly, all kinds
+COLOURS = np.stack(np.mgrid[:256:51, :256:51, :256:51], -1).astype(np.uint8).reshape(6, 36, 3)  # of all kinds, evenly
 # Tags of a TIFF:
 SUBFILE_TYPE, BITS, PHOTOMETRIC, PLANES, COLOUR_MAP, SUBFILES, SAMPLE_FORMAT = 254, 258, 262, 284, 320, 330, 339
 
@@ -144,7 +144,7 @@ def read_picture(root, file, target, for_large):
                                              'million can be read: make it smaller')
             large = pixels > LARGE_PIXELS
             target[:] = for_large.submit(_fit, image, len(target)).result() if large else _fit(image, len(target))
-            blank = is_blank(Image.fromarray(target))
+            blank = is_blank(target)
         with path.open('rb') as content:  # anew: Pillow has closed the first
             digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         return file._replace(digest=digest, enlarged=enlarged, blank=blank)
@@ -193,19 +193,20 @@ def _fit(image, size):
     for ground in (None,) if bare else ('white', 'black', None, 'white'):
         opaque = image if space == mode == 'CMYK' else _to_rgb(image, ground)
         fitted = ImageOps.fit(opaque, (size, size), Image.Resampling.LANCZOS)
-        if not image.has_transparency_data or not is_blank(fitted):
+        if not image.has_transparency_data or not is_blank(np.asarray(fitted.convert('RGB'))):
             break
     if space == fitted.mode or (space == 'L' and mode[0] in '1LIF'):
         fitted = ImageCms.applyTransform(fitted.convert(space), to_srgb)
     image.close()  # frees its pixels before the next large picture is decoded
-    return np.asarray(fitted.convert('RGB'))
+    return np.asarray(fitted)
 
 
-def is_blank(image):
-    """Whether a picture is nearly of one shade."""
+def is_blank(pixels):
+    """Whether a picture, uint8 [height, width, 3], is nearly of one shade: the green of some pixels tells it."""
     levels, part = ALIKE
-    counts = image.convert('L').histogram()
-    return bool(np.convolve(counts, np.ones(levels)).max() >= part * sum(counts))
+    greens = np.sort(pixels[::4, ::4, 1], axis=None)
+    apart = int(part * (len(greens) - 1))
+    return bool((greens[apart:] - greens[:len(greens) - apart]).min() < levels)
 
 
 @functools.lru_cache(32)
@@ -218,13 +219,13 @@ def _conversion(profile):
       (None, None) if it is none, is damaged, or is sRGB.
     """
     with contextlib.suppress(Exception):  # a damaged profile does no harm to the pixels
-        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        opened, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile('sRGB')
         mode = PROFILE_SPACES[opened.profile.xcolor_space]
-        transform = ImageCms.buildTransform(opened, ImageCms.createProfile('sRGB'), mode, 'RGB')
         plain = Image.fromarray(COLOURS).convert(mode)
-        converted = ImageCms.applyTransform(plain, transform)
+        slow = ImageCms.buildTransform(opened, srgb, mode, 'RGB', flags=ImageCms.Flags.NOOPTIMIZE)  # but soon built
+        converted = ImageCms.applyTransform(plain, slow)
         if np.abs(np.subtract(converted, plain.convert('RGB'), dtype=int)).max() > SAME_COLOURS:
-            return mode, transform
+            return mode, ImageCms.buildTransform(opened, srgb, mode, 'RGB')
     return None, None
 
 

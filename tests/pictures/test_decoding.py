@@ -313,7 +313,8 @@ def test_a_profile_of_cmyk_is_followed(tmp_path, monkeypatch):
     """One that would do has a megabyte: the transform is played, to see that it is given the picture's own inks."""
     given = []
     monkeypatch.setattr(decoding, '_conversion', lambda _: ('CMYK', None))
-    monkeypatch.setattr(decoding.ImageCms, 'applyTransform', lambda image, _: given.append(image) or image)
+    monkeypatch.setattr(decoding.ImageCms, 'applyTransform',
+                        lambda image, _: given.append(image) or image.convert('RGB'))
     Image.frombytes('CMYK', (36, 24), CMYK.tobytes()).save(tmp_path / 'inks.tif')
     put(tmp_path, 'rgb.png')
     assert len(load_dataset(tmp_path, SIZE)) == 2
