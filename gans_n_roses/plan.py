@@ -27,7 +27,7 @@ FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and
 class Plan(NamedTuple):
     """Everything that is decided before TensorFlow starts."""
 
-    settings: Settings  # as they will be used; PRECISION may be 'auto' still, which is measured
+    settings: Settings  # as they will be used; PRECISION may be 'auto' still, since TensorFlow knows of GPUs
     asked: Settings  # as they were given: several workers compare them
     cluster: Cluster = ALONE
     run: RunFolder | None = None  # the run to resume or to make roses with; a new run gets its folder when it begins

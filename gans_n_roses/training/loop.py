@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed
 from gans_n_roses.machine.files import lock_folder
-from gans_n_roses.machine.precision import choose_precision, describe_choice
+from gans_n_roses.machine.precision import WHY, choose_precision
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
@@ -144,11 +144,11 @@ def _iterate(training, state, start, stop, monitor, measurements):
 
 
 def _with_precision(settings):
-    """Settings in which PRECISION is no longer 'auto': the choice is measured, and said."""
+    """Settings in which PRECISION is no longer 'auto': the choice is said."""
     if settings.precision != 'auto':
         return settings
-    precision, share = choose_precision()
-    print(describe_choice(precision, share))
+    precision = choose_precision()
+    print(f'Computes in {precision}: {WHY[precision]}')
     return settings.changed({'PRECISION': precision})
 
 
