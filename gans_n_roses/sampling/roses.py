@@ -25,7 +25,7 @@ GIF_MILLISECONDS = 50
 
 @within_memory()
 def sample(plan):
-    """Make roses with the newest or the best checkpoint of a run, or with the model that ships.
+    """Make roses with the newest or the best checkpoint of a run, with the one that RUN names, or the model that ships.
 
     The checkpoint alone says how large the pictures and z are, and whether the pictures are filtered (SMOOTH).
 
@@ -39,7 +39,7 @@ def sample(plan):
       RunFailed: the disk is full, the run's folder cannot be written, or the memory is not enough.
     """
     settings, run = plan.settings, plan.run
-    model = plan.shipped or read_newest(run.saved_models, settings.checkpoint)
+    model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
     print(f'Model  {model.path}\nSEED   {settings.seed}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
