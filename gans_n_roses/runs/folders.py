@@ -117,14 +117,14 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
             others = _other_data_sets(results_path, setting)
             raise BadInput(f'There is no run in {parent} yet: {others}{WITHOUT[setting]}.')
         return _with_checkpoint(runs[-1], setting)
-    given = Path(os.path.abspath(run))
-    if (checkpoint := named_checkpoint(run)) and not os.path.isdir(given):
-        found = find_run(results_path, dataset_chosen, str(given.parent), setting)
+    if checkpoint := named_checkpoint(run):
+        found = find_run(results_path, dataset_chosen, os.path.dirname(run), setting)
         if checkpoint in checkpoint_names(found.saved_models):
             return found._replace(checkpoint=checkpoint)
         raise BadInput(f'{setting} is {run!r}, but there is no such checkpoint: the newest in {found.saved_models} is '
                        f'{checkpoint_names(found.saved_models)[-1]}.')
     folders = [parent, *_folders_in(results_path), Path(results_path)] if Path(run).name == run else []
+    given = Path(os.path.abspath(run))
     candidates = [*(folder / run for folder in folders), given.parent if given.name == 'Saved_Models' else given]
     chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None) or _begins_with(
         candidates, setting)
@@ -138,9 +138,9 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
 
 
 def named_checkpoint(run):
-    """The checkpoint that a path names, also by one of its files: 'train-600'; '' where it names none."""
-    match = re.match(r'(best|train)-\d+(?=\.|$)', Path(run).name)
-    return match[0] if match else ''
+    """The checkpoint that an absolute path names, also by one of its files: 'train-600'; '' where it names none."""
+    match = re.match(r'(best|train)-\d+(?=\.|$)', os.path.basename(run))
+    return match[0] if match and os.path.isabs(run) and not os.path.isdir(run) else ''
 
 
 def _begins_with(candidates, setting):
@@ -201,7 +201,7 @@ def made_most(run, name, settings, own=None):
         return []
     of = f' of {own["N_ITERATIONS"]}' if own and 'N_ITERATIONS' in own else ''
     command = settings.origin.command(*settings.origin.words(**{name: os.path.abspath(most.path)}))
-    return [f'The latest run made {_iterations_made(run)}{of} iterations. The one that made most, '
+    return [f'The latest run stopped at iteration {_iterations_made(run)}{of}. The one that made most, '
             f'{_iterations_made(most)}: {command}']
 
 
