@@ -7,7 +7,7 @@ A relative path in this file begins at the folder of this file; on the command l
 # What to do
 LOAD = False  # True makes roses from a saved model instead of training
 RESUME = False  # True goes on training the run named by RUN, exactly where it stopped
-RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or its path
+RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', its name or how that begins, its path, or a checkpoint's
 
 # Your pictures
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included

@@ -59,6 +59,8 @@ def train(plan):
         with StopRequest() as stop, _claimed(plan, settings) as run, \
                 tf.Graph().as_default() as graph, team.open_session() as session:
             # Networks
+            if team.leads:
+                print('Building the networks', flush=True)
             gan = build_graph(settings, team)
             training = Training(session, gan, dataset.images, settings, team, run, build_save())
             team.prepare(list(gan.scalars))
@@ -117,14 +119,16 @@ def _iterate(training, state, start, stop, monitor, measurements):
             measurements.watch(iteration, scalars)
             try:
                 if measured:
-                    state, no_better = measurements.take(iteration, state)
+                    with monitor.busy('Measuring'):
+                        state, no_better = measurements.take(iteration, state)
                     last = iteration if no_better and settings.stop_when else last
                 if due(iteration, SCALARS_EVERY, last):
                     monitor.scalars(iteration, scalars)
                 if due(iteration, _grids_apart(settings, iteration), last):
                     show_grid(iteration)
                 if iteration == last:
-                    monitor.animation()
+                    with monitor.busy('Making the film'):
+                        monitor.animation()
             finally:
                 # Saved last: after a kill, the resumed run makes this iteration's grid and measurements again. Saved
                 # even if one of them failed. The first one, too: a full disk shows at once, and a crash loses no run.

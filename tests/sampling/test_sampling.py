@@ -201,8 +201,9 @@ def test_each_kind_is_made_once_and_pictures_carry_what_makes_them_again(trained
                           sample_as='grid,images,interpolation,measures,savedmodel,grid'))
     grid, folder, animation, sheet, exported = made
     shown = capsys.readouterr().out
-    for text in ('SEED   5\n', *(f'Made   {path}\n' for path in made), 'Quality/Distance', 'real: ', 'Quality/Copies',
-                 'Distance_By/Thumb', '6 pictures'):
+    said = [f'Makes  {kind}\n' for kind in ('grid', 'images', 'interpolation', 'measures', 'savedmodel')]
+    for text in ('SEED   5\n', *said, *(f'Made   {path}\n' for path in made), 'Quality/Distance', 'real: ',
+                 'Quality/Copies', 'Distance_By/Thumb', '6 pictures'):
         assert text in shown
     assert exported == trained.run.path / 'Exported_Model' / 'train-30'
     assert [Image.open(path).size for path in (grid, animation, sheet)] == [(48, 16), (16, 16), (48, 32)]
@@ -364,6 +365,11 @@ def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
         path.unlink()
     with pytest.raises(BadInput, match="CHECKPOINT = 'latest'"):
         sample(changed(trained, checkpoint='best', n_samples=1))
+
+
+def test_a_checkpoint_that_run_names_is_the_one_that_makes_the_roses(trained, make_settings, capsys):
+    sample(make_plan(make_settings(load=True, run=str(trained.run.saved_models / 'train-1'), n_samples=1)))
+    assert f'Model  {trained.run.saved_models / "train-1"}\n' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('known', ['gone', None, 5])
