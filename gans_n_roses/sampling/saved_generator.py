@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -39,14 +40,6 @@ class SavedGenerator(NamedTuple):
     source: Path  # of the checkpoint
 
 
-class Layer(NamedTuple):
-    """A batch norm of the generator."""
-
-    x: tf.Tensor  # its input, float32 [any, height, width, channels]
-    moments: tuple  # mean and variance of x, float32 [channels] each
-    frozen: tuple  # the two variables that it normalizes by
-
-
 @contextlib.contextmanager
 def open_generator(values, source):
     """Rebuild the generator that a checkpoint holds, whatever the settings are now.
@@ -74,7 +67,7 @@ def open_generator(values, source):
             with tf.variable_scope('population'):
                 frozen = tuple(tf.get_variable(f'{name}_{moment}', x.shape[-1:], trainable=False)
                                for moment in ('mean', 'variance'))
-            layers.append(Layer(x, tf.nn.moments(x, [0, 1, 2]), frozen))
+            layers.append((x, tf.nn.moments(x, [0, 1, 2]), frozen))
             return batch_norm(x, name, moments=frozen)
 
         images = generator(z, image_size, normalize, smoothed=SMOOTHED in values)
@@ -134,7 +127,8 @@ def _freeze_statistics(saved, layers, mark):
 
     Args:
       saved: SavedGenerator.
-      layers: list of Layer, from z to the picture.
+      layers: list of (x, the input of a batch norm; mean and variance of x in a batch; the two variables to set), from
+        z to the picture.
       mark: str, fingerprint of the generator's weights.
     """
     def digest(content):
@@ -142,15 +136,15 @@ def _freeze_statistics(saved, layers, mark):
     path, kept = statistics_of(saved.source), b''
     with contextlib.suppress(OSError):  # there are none yet
         kept = read_file(path)
-    content = kept[hashlib.sha256().digest_size:]
+    content = kept[len(digest(b'')):]
+    variables = list(itertools.chain(*(frozen for _, _, frozen in layers)))
     if kept == digest(content) + content:
-        values = np.frombuffer(content, '<f4')
-        for variable in (variable for layer in layers for variable in layer.frozen):
-            own, values = np.split(values, [variable.shape[0]])
-            _set(saved.session, variable, own)
+        ends = np.cumsum([variable.shape[0] for variable in variables])
+        _set(saved.session, variables, np.split(np.frombuffer(content, '<f4'), ends[:-1]))
         return
-    print("Estimates the layers' statistics, which later starts find beside the checkpoint", flush=True)
-    content = np.concatenate(_estimate(saved, layers)).astype('<f4').tobytes()
+    print('Estimates the statistics of the layers, once for each checkpoint', flush=True)
+    _estimate(saved, layers)
+    content = np.concatenate(saved.session.run(variables)).astype('<f4').tobytes()
     with contextlib.suppress(OSError):  # a folder that cannot be written costs time at the next start, and nothing else
         write_file(path, digest(content) + content)
 
@@ -160,27 +154,21 @@ def _estimate(saved, layers):
 
     A layer's input depends on the layers before it. So each layer is computed from what the one before gave, or, where
     that is too much to keep, from what an earlier one gave.
-
-    Returns:
-      list of float64 [channels], the mean and the variance of each layer in turn.
     """
-    rng, found = np.random.RandomState(0), []  # the same z on each LOAD
-    before, batches = saved.z, [draw_z(rng, MOMENT_BATCH_SIZE, saved.z_dim) for _ in range(MOMENT_BATCHES)]
-    for layer in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
-        values = MOMENT_BATCHES * MOMENT_BATCH_SIZE * layer.x.shape[1:].num_elements()
-        kept, moments = layer.x if values <= MOST_KEPT else before, []
+    rng, before = np.random.RandomState(0), saved.z  # the same z on each LOAD
+    batches = [draw_z(rng, MOMENT_BATCH_SIZE, saved.z_dim) for _ in range(MOMENT_BATCHES)]
+    for x, moments, frozen in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
+        values = MOMENT_BATCHES * MOMENT_BATCH_SIZE * x.shape[1:].num_elements()
+        kept, of_batches = x if values <= MOST_KEPT else before, []
         for k, batch in enumerate(batches):
-            batches[k], *of_batch = saved.session.run([kept, *layer.moments], {before: batch})
-            moments.append(of_batch)
+            batches[k], *of_batch = saved.session.run([kept, *moments], {before: batch})
+            of_batches.append(of_batch)
         before = kept
-        means, variances = np.array(moments, np.float64).transpose(1, 0, 2)  # [batches, channels] each
+        means, variances = np.array(of_batches, np.float64).transpose(1, 0, 2)  # [batches, channels] each
         # The law of total variance: within the batches, and between them.
-        own = means.mean(0), variances.mean(0) + means.var(0)
-        for variable, value in zip(layer.frozen, own, strict=True):
-            _set(saved.session, variable, value)
-        found += own
-    return found
+        _set(saved.session, frozen, (means.mean(0), variances.mean(0) + means.var(0)))
 
 
-def _set(session, variable, value):
-    session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+def _set(session, variables, values):
+    session.run([variable.initializer for variable in variables],
+                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values, strict=True)})
