@@ -349,7 +349,7 @@ def test_a_latest_run_that_made_less_than_another_is_told_with_the_others_comman
     here, most = f'RESULTS_PATH={tmp_path}', several('roses/2026-01-02_03-04-05')
     shutil.rmtree(tmp_path / 'roses' / '2026-03-02_00-00-00_100_12_30_0.0002_0.5_2')
     said = planned('LOAD=True', here, 'SEED=3').remarks[-1]
-    assert said.startswith('The latest run stopped at iteration 1. The one that made most, 600: ')
+    assert said.startswith('The latest run is at iteration 1. The one that made most, 600: ')
     again = shlex.split(said.partition('600: ')[2])[2:]
     assert again == ['LOAD=True', here, 'SEED=3', f'RUN={most}']
     assert planned(*again).remarks == ()

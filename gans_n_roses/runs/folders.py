@@ -201,7 +201,7 @@ def made_most(run, name, settings, own=None):
         return []
     of = f' of {own["N_ITERATIONS"]}' if own and 'N_ITERATIONS' in own else ''
     command = settings.origin.command(*settings.origin.words(**{name: os.path.abspath(most.path)}))
-    return [f'The latest run stopped at iteration {_iterations_made(run)}{of}. The one that made most, '
+    return [f'The latest run is at iteration {_iterations_made(run)}{of}. The one that made most, '
             f'{_iterations_made(most)}: {command}']
 
 
