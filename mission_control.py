@@ -7,7 +7,7 @@ A relative path in this file begins at the folder of this file; on the command l
 # What to do
 LOAD = False  # True makes roses from a saved model instead of training
 RESUME = False  # True goes on training the run named by RUN, exactly where it stopped
-RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its folder, or its path
+RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', its name or how that begins, its path, or a checkpoint's
 
 # Your pictures
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
@@ -39,7 +39,7 @@ START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, o
 
 # Details
 RESULTS_PATH = './Results/'  # where runs are kept
-PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
+PRECISION = 'auto'  # takes 'bfloat16' where the processor has instructions for it, else 'float32', and says so
 STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls
 GRID_EVERY = 20  # iterations from one grid of roses to the next; after a hundred grids ten times as many
 CHECKPOINT_EVERY = 1000  # iterations from one checkpoint to the next, each measured; also at the end, and on Ctrl-C

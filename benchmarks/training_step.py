@@ -101,9 +101,9 @@ def main():
 def why_no_bfloat16():
     """'' where PRECISION 'auto' takes bfloat16, else why not."""
     with loading_tensorflow():
-        from gans_n_roses.machine.precision import choose_precision, describe_share
-        chosen, share = choose_precision()
-    return '' if chosen == 'bfloat16' else f'left out: {describe_share(share)}'
+        from gans_n_roses.machine.precision import WHY, choose_precision
+        chosen = choose_precision()
+    return '' if chosen == 'bfloat16' else f'left out: {WHY[chosen]}'
 
 
 def variants_here(no_torch, no_bfloat16):

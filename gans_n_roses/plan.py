@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.pictures.folder import find_files, require_folder
-from gans_n_roses.runs.folders import RunFolder, find_run
+from gans_n_roses.runs.folders import RunFolder, checkpoint_names, find_run, made_most, named_checkpoint
 from gans_n_roses.runs.options import read_options, version_remarks
 from gans_n_roses.runs.recipe import take_recipe
-from gans_n_roses.runs.resuming import merge_settings
+from gans_n_roses.runs.resuming import BEFORE, merge_settings, recorded
 from gans_n_roses.runs.shipped import SHIPPED, ShippedModel, read_shipped, shipped_exists
-from gans_n_roses.settings import RULES, Settings, names_in
+from gans_n_roses.settings import MISSING, OF_NOW, OF_RUN, RULES, Settings, names_in
 from gans_n_roses.workers.cluster import ALONE, Cluster
 
 # float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
@@ -21,13 +21,14 @@ from gans_n_roses.workers.cluster import ALONE, Cluster
 VALUES_TRAINED = 280
 VALUES_SAMPLED = 45
 COPIES_OF_WEIGHTS = 3  # the weight itself and Adam's two moments
+OF_ROSES = ('DATASET_PATH', 'DATASET_CHOSEN', 'N_SAMPLES', 'SEED')  # settings of a run that LOAD reads too
 FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above
 
 
 class Plan(NamedTuple):
     """Everything that is decided before TensorFlow starts."""
 
-    settings: Settings  # as they will be used; PRECISION may be 'auto' still, which is measured
+    settings: Settings  # as they will be used; PRECISION may be 'auto' still, since TensorFlow knows of GPUs
     asked: Settings  # as they were given: several workers compare them
     cluster: Cluster = ALONE
     run: RunFolder | None = None  # the run to resume or to make roses with; a new run gets its folder when it begins
@@ -64,11 +65,10 @@ def make_plan(settings, cluster=ALONE):
 
 
 def _plan_roses(settings):
-    if 'SMOOTH' in settings.origin.given:
-        raise BadInput('SMOOTH is given on the command line, but does nothing with LOAD=True: a model says itself '
-                       'whether its pictures are filtered. Leave SMOOTH out.')
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
     options = read_options(run) if run.options.exists() else None
+    own = recorded(options) if options else BEFORE
+    _check_of_model(settings.origin.given, own)
     kinds = names_in(settings.sample_as)
     if 'interpolation' in kinds:
         _check_interpolation(settings)
@@ -77,7 +77,7 @@ def _plan_roses(settings):
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     return Plan(settings.changed({'SEED': seed}), settings, run=run, options=options,
                 shipped=read_shipped() if settings.run == SHIPPED else None,
-                remarks=version_remarks(options) if options else ())
+                remarks=[*(version_remarks(options) if options else ()), *made_most(run, 'RUN', settings, own)])
 
 
 def _plan_resumed(settings, cluster):
@@ -87,6 +87,10 @@ def _plan_resumed(settings, cluster):
     if not cluster.leads:  # the run is the first worker's, and need not be on this machine
         return Plan(settings, settings)
     run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+    newest = checkpoint_names(run.saved_models)[-1]
+    if run.checkpoint not in ('', newest):
+        raise BadInput(f'RUN names {run.checkpoint}, but RESUME goes on from the newest checkpoint, {newest}: give '
+                       f'RUN={run.path}.')
     options = read_options(run)
     merged, remarks = merge_settings(settings, options, run.options)
     return Plan(merged, settings, run=run, options=options, remarks=(
@@ -94,7 +98,7 @@ def _plan_resumed(settings, cluster):
 
 
 def _plan_new(settings, cluster):
-    asked, recipe, shipped, start = settings, (), None, None
+    asked, recipe, shipped, start, remarks = settings, (), None, None, ()
     if not cluster.leads:  # the first worker decides
         return Plan(settings, asked)
     if settings.seed is None:
@@ -105,8 +109,23 @@ def _plan_new(settings, cluster):
         settings, recipe = take_recipe(settings, shipped.image_size if shipped else None)
     if settings.start_from not in ('', SHIPPED):
         start = find_run(settings.results_path, settings.dataset_chosen, settings.start_from, 'START_FROM')
+        remarks = made_most(start, 'START_FROM', settings)
         settings = settings.changed({'START_FROM': os.path.abspath(start.path)})
-    return Plan(settings, asked, start=start, shipped=shipped, recipe=recipe)
+    return Plan(settings, asked, start=start, shipped=shipped, recipe=recipe, remarks=remarks)
+
+
+def _check_of_model(given, own):
+    """Refuse what LOAD is given for a training, other than the run has it: a model is as it was trained.
+
+    Args:
+      given: constant → value, of the command line.
+      own: constant → value, the run's settings, as far as they are known.
+    """
+    names = ', '.join(name for name, value in given.items() if RULES[name].of in (OF_RUN, OF_NOW)
+                      and name not in OF_ROSES and value not in (RULES[name].unset, own.get(name)))
+    if names:
+        raise BadInput(f'The command line sets {names}, which does nothing with LOAD=True: a model says itself what it '
+                       f'is, and how it was trained. Leave {names} out.')
 
 
 def _unread(settings):
@@ -120,7 +139,7 @@ def _unread(settings):
         if name in settings.origin.given:
             mend = 'add that, or ' if needed.startswith('without') else ''
             raise BadInput(f'{sentence}: {mend}leave {name} out.')
-        if name not in ('RECIPE', 'START_FROM'):  # what a new run takes may stay in the file
+        if RULES[name].unset is not MISSING and RULES[name].of != OF_RUN:  # what a new run takes may stay in the file
             remarks.append(f'{sentence}.')
     return remarks
 
@@ -133,8 +152,11 @@ def _readers(settings):
     checkpoint = 'without LOAD=True or START_FROM', opened not in ('', SHIPPED)
     if opened == SHIPPED:
         checkpoint = 'with the shipped model, which has no other', False
+    elif named_checkpoint(opened):
+        checkpoint = f'with {named_checkpoint(opened)}, which is a checkpoint itself', False
     return {'RUN': ('without LOAD=True or RESUME=True', load or resume), 'CHECKPOINT': checkpoint,
-            'SAMPLE_AS': ('without LOAD=True', load), 'START_FROM': begins, 'RECIPE': begins}
+            **dict.fromkeys(('SAMPLE_AS', 'N_FRAMES'), ('without LOAD=True', load)),
+            **dict.fromkeys(('START_FROM', 'RECIPE'), begins)}
 
 
 def _named_by_folder(settings):

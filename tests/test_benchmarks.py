@@ -13,11 +13,7 @@ from gans_n_roses.machine import precision
 
 
 @pytest.mark.parametrize(('choice', 'why'), [
-    (('bfloat16', 0.45), ''),
-    (('float32', 0.95), 'left out: bfloat16 would take 95 % of the time here, too little gain'),
-    (('float32', 12.57), 'left out: bfloat16 would take 12.6 times as long here'),
-    (('float32', float('inf')), 'left out: bfloat16 does not work here'),
-])
+    ('bfloat16', ''), ('float32', 'left out: nothing here is known to make bfloat16 quicker')])
 def test_bfloat16_is_left_out_where_auto_would_not_take_it(monkeypatch, choice, why):
     monkeypatch.setattr(precision, 'choose_precision', lambda: choice)
     assert training_step.why_no_bfloat16() == why
@@ -43,12 +39,12 @@ if __name__ == '__main__':
 
 @pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'), reason='AVX2 is of x86 processors')
 def test_the_table_names_what_is_left_out_and_the_process_that_measures_loads_no_tensorflow(tmp_path):
-    """With oneDNN held to AVX2, TensorFlow has no help for bfloat16, whatever the processor; the times are made up."""
+    """With oneDNN held to AVX2, 'auto' takes float32, whatever the processor; the times are made up."""
     script = tmp_path / 'main.py'
     script.write_text(MAIN)
     process = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=REPO,
                              env={**os.environ, 'PYTHONPATH': str(REPO), 'ONEDNN_MAX_CPU_ISA': 'AVX2'})
     assert process.returncode == 0, process.stderr
     rows = {line[:24].strip(): line[24:].strip() for line in process.stdout.splitlines()}
-    assert rows['ours, bfloat16'].startswith('left out: bfloat16 ') and rows['ours, float32'].startswith('1.5 ')
+    assert rows['ours, bfloat16'].startswith('left out: ') and rows['ours, float32'].startswith('1.5 ')
     assert process.stdout.count('GFLOP/s') == 1

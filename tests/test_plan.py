@@ -1,9 +1,12 @@
 """The plan: what is decided, and refused in one sentence, before TensorFlow starts."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import REPO
 from launching import make_pictures
@@ -11,9 +14,11 @@ from launching import make_pictures
 from gans_n_roses import plan as planning
 from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput
+from gans_n_roses.pictures.folder import Dataset
 from gans_n_roses.plan import make_plan
 from gans_n_roses.runs import shipped
-from gans_n_roses.runs.folders import find_run
+from gans_n_roses.runs.folders import RunFolder, find_run
+from gans_n_roses.runs.options import record_options
 from gans_n_roses.workers.cluster import Cluster
 
 SITE = """
@@ -157,7 +162,7 @@ def test_runs_that_are_not_there(tmp_path, what):
 
 @pytest.mark.parametrize(('words', 'name'), [
     (['RUN=latest2'], 'RUN'), (['CHECKPOINT=best'], 'CHECKPOINT'), (['SAMPLE_AS=images'], 'SAMPLE_AS'),
-    (['RESUME=True', 'SAMPLE_AS=images'], 'SAMPLE_AS')])
+    (['N_FRAMES=60'], 'N_FRAMES'), (['RESUME=True', 'SAMPLE_AS=images'], 'SAMPLE_AS')])
 def test_settings_of_load_without_load_are_refused_on_the_command_line(words, name):
     assert_told((*words,), f'{name} is ', 'on the command line, but does nothing without LOAD=True', 'leave')
 
@@ -177,8 +182,26 @@ def test_what_a_run_takes_when_it_begins_is_refused_later(results, what, word):
                 f'on the command line, but does nothing with {what}=True, only where a run begins: leave')
 
 
-def test_a_model_says_itself_whether_its_pictures_are_filtered(results):
-    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SMOOTH=True'), 'SMOOTH', 'does nothing with LOAD=True')
+@pytest.mark.parametrize('words', [
+    ['SMOOTH=True'], ['IMAGE_SIZE=128', 'Z_DIM=50'], ['IMAGE_SIZE=64'], ['BATCH_SIZE=3'], ['N_ITERATIONS=5'],
+    ['LEARNING_RATE=0.1'], ['MIRROR=True'], ['AUGMENT=color'], ['EMA_DECAY=0.9'], ['PRECISION=bfloat16'],
+    ['STOP_WHEN=no better'], ['GRID_EVERY=3'], ['CHECKPOINTS_KEPT=3'], ['RUN=shipped', 'IMAGE_SIZE=128']],
+    ids=lambda words: words[-1])
+def test_what_load_is_told_of_training_is_refused(results, words):
+    names = ', '.join(word.partition('=')[0] for word in words if not word.startswith('RUN='))
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', *words), f'The command line sets {names}, which does nothing '
+                'with LOAD=True', f'Leave {names} out')
+
+
+def test_load_may_be_added_to_the_words_that_a_run_was_begun_with(results):
+    """What the run has, and what means "not set", passes."""
+    words = [f'RESULTS_PATH={results}', 'DATASET_CHOSEN=roses', f'DATASET_PATH={results}', 'IMAGE_SIZE=32', 'Z_DIM=50',
+             'BATCH_SIZE=3', 'N_ITERATIONS=1e3', 'LEARNING_RATE=1e-3', 'MIRROR=True', 'AUGMENT=color', 'N_SAMPLES=3',
+             'RECIPE=article', 'START_FROM=']
+    record_options(find_run(str(results), 'roses', 'latest'), None, read_settings(REPO / 'mission_control.py', words),
+                   Dataset(np.zeros([20, 16, 16, 3], np.uint8), [], 0, 0, 'these'), 0)
+    assert planned(*words, 'LOAD=True', 'SEED=4', 'PRECISION=auto').remarks == ()
+    assert_told((*words, 'LOAD=True', 'BATCH_SIZE=4'), 'The command line sets BATCH_SIZE, which does nothing')
 
 
 def test_what_a_run_takes_when_it_begins_may_stay_in_the_file(make_settings, results):
@@ -252,6 +275,11 @@ def test_what_load_has_no_room_for(results, words, name):
     assert_told(('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
 
 
+def test_a_walk_from_one_rose_is_refused(results):
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SAMPLE_AS=interpolation', 'N_SAMPLES=1'),
+                'N_SAMPLES is 1 on the command line', 'at least 2 roses')
+
+
 @pytest.mark.parametrize('words', [
     [f'RESULTS_PATH={"a" * 300}'], ['RESULTS_PATH=' + 'a/' * 3000], [f'RUN={"a" * 300}'], [f'RUN=x/{"a" * 300}']],
     ids=['results', 'long results', 'run', 'path'])
@@ -267,3 +295,83 @@ def test_a_number_that_is_none_to_python_in_the_name_of_a_folder(results):
 def test_run_may_be_the_folder_of_a_data_set(results):
     for run in (str(results / 'two'), 'two'):
         assert find_run(str(results), 'roses', run).path.parent == results / 'two'
+
+
+# The names of runs
+
+@pytest.fixture
+def several(tmp_path, monkeypatch):
+    """Function: path of one of the runs in a RESULTS_PATH, by its data set and its name up to the '_100'."""
+    for place, checkpoints in {'roses/2026-01-02_03-04-05': ['train-600', 'best-400', 'train-500'],
+                               'roses/2026-01-02_16-15-01': ['train-20'], 'roses/2026-01-02_16-15-07': ['train-7'],
+                               'roses/2026-03-01_00-00-00': ['train-1'], 'roses/2026-03-02_00-00-00': ['train-1'],
+                               'two/2026-05-01_00-00-00': ['train-9'], 'two/2026-01-02_03-04-05': ['train-3']}.items():
+        saved = tmp_path / f'{place}_100_12_30_0.0002_0.5' / 'Saved_Models'
+        saved.mkdir(parents=True)
+        for name in checkpoints:
+            (saved / f'{name}.index').touch()
+            (saved / f'{name}.data-00000-of-00001').touch()
+    (tmp_path / 'roses' / '2026-03-02_00-00-00_100_12_30_0.0002_0.5_2' / 'Saved_Models').mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return lambda place: tmp_path / f'{place}_100_12_30_0.0002_0.5'
+
+
+@pytest.mark.parametrize(('run', 'means'), [
+    ('2026-01-02_03', 'roses/2026-01-02_03-04-05'), ('2026-01-02_16-15-07', 'roses/2026-01-02_16-15-07'),
+    ('2026-01-02_16-15-07_100_12', 'roses/2026-01-02_16-15-07'),
+    ('2026-05', 'two/2026-05-01_00-00-00'),  # none in DATASET_CHOSEN begins so
+    ('two/2026-01', 'two/2026-01-02_03-04-05'), ('./roses/2026-01-02_03', 'roses/2026-01-02_03-04-05'),
+    ('2026-03-02_00-00-00_100_12_30_0.0002_0.5', 'roses/2026-03-02_00-00-00')])  # a whole name
+@pytest.mark.parametrize('setting', ['RUN', 'START_FROM'])
+def test_a_run_may_be_named_by_the_beginning_of_its_name(several, tmp_path, run, means, setting):
+    run = run if '/' not in run else str(tmp_path / run)
+    assert find_run(str(tmp_path), 'roses', run, setting) == RunFolder(several(means))
+
+
+def test_a_beginning_of_several_names_is_refused_with_these(several, tmp_path):
+    here = ['LOAD=True', f'RESULTS_PATH={tmp_path}']
+    both = [several(f'roses/2026-01-02_16-15-0{second}').name for second in (1, 7)]
+    assert_told((*here, 'RUN=2026-01-02_16-15'), "RUN is '2026-01-02_16-15', but 2 runs in", *both, 'more of the name')
+    assert_told((*here, 'RUN=2026'), '6 runs in', '… 2026-01-02_16-15-01')
+    assert_told((*here, 'RUN=2027'), "RUN is '2027', but there is no such folder")
+
+
+@pytest.mark.parametrize(('path', 'checkpoint'), [
+    ('Saved_Models', ''), ('Saved_Models/', ''), ('Saved_Models/train-600', 'train-600'),
+    ('Saved_Models/train-500', 'train-500'), ('Saved_Models/best-400', 'best-400'),
+    ('Saved_Models/train-600.index', 'train-600'), ('Saved_Models/train-500.data-00000-of-00001', 'train-500'),
+    ('Saved_Models/train-600.', 'train-600')])
+@pytest.mark.parametrize('setting', ['RUN', 'START_FROM'])
+def test_a_checkpoint_and_its_folder_name_their_run(several, path, checkpoint, setting):
+    run = several('roses/2026-01-02_03-04-05')
+    assert find_run('Results', 'roses', f'{run}/{path}', setting) == RunFolder(run, checkpoint)
+
+
+def test_a_run_that_was_renamed_like_a_checkpoint_is_a_run(several, tmp_path):
+    renamed = several('roses/2026-01-02_03-04-05').rename(tmp_path / 'roses' / 'best-1')
+    for run in ('best-1', str(renamed)):
+        plan = planned('LOAD=True', f'RESULTS_PATH={tmp_path}', f'RUN={run}', 'CHECKPOINT=best')
+        assert plan.run == RunFolder(renamed)
+
+
+def test_checkpoints_that_are_not_there_or_not_the_one_to_go_on_from(several):
+    saved = several('roses/2026-01-02_03-04-05') / 'Saved_Models'
+    assert_told(('LOAD=True', f'RUN={saved}/train-60'), 'no such checkpoint: the newest in', 'is train-600')
+    assert_told(('LOAD=True', f'RUN={saved.parent}x/Saved_Models/train-60'), 'there is no such folder')
+    assert_told(('RESUME=True', f'RUN={saved}/train-500'), 'RUN names train-500, but RESUME goes on from the newest '
+                f'checkpoint, train-600: give RUN={saved.parent}')
+    assert_told(('LOAD=True', f'RUN={saved}/train-500', 'CHECKPOINT=best'), "CHECKPOINT is 'best' on the command line, "
+                'but does nothing with train-500, which is a checkpoint itself')
+
+
+def test_a_latest_run_that_made_less_than_another_is_told_with_the_others_command(several, pictures, tmp_path):
+    here, most = f'RESULTS_PATH={tmp_path}', several('roses/2026-01-02_03-04-05')
+    shutil.rmtree(tmp_path / 'roses' / '2026-03-02_00-00-00_100_12_30_0.0002_0.5_2')
+    said = planned('LOAD=True', here, 'SEED=3').remarks[-1]
+    assert said.startswith('The latest run is at iteration 1. The one that made most, 600: ')
+    again = shlex.split(said.partition('600: ')[2])[2:]
+    assert again == ['LOAD=True', here, 'SEED=3', f'RUN={most}']
+    assert planned(*again).remarks == ()
+    words = ['START_FROM=latest', f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', 'DATASET_CHOSEN=roses', here]
+    assert planned(*words).remarks[-1].endswith(f'START_FROM={most} {shlex.join(words[1:])}')
+    assert planned('LOAD=True', here, 'RUN=2026-03-01').remarks == ()  # asked for

@@ -117,8 +117,14 @@ def _delete_older(folder, kind, kept):
 
 
 def _delete(folder, name):
-    for suffix in (INDEX, DATA):  # the index first: what is left is no checkpoint
-        (folder / (name + suffix)).unlink(missing_ok=True)
+    # The index before the data: what is left is no checkpoint.
+    for path in (statistics_of(folder / name), folder / (name + INDEX), folder / (name + DATA)):
+        path.unlink(missing_ok=True)
+
+
+def statistics_of(path):
+    """The file beside a saved model in which LOAD keeps its statistics: train-6_statistics beside train-6."""
+    return path.with_name(f'{path.stem}_statistics')
 
 
 # Reading and restoring
@@ -128,7 +134,8 @@ def read_newest(folder, which='latest', setting='RUN'):
 
     Args:
       folder: Path of Saved_Models.
-      which: 'latest' for the newest train-…, or the best one where no other is whole; 'best' for the best one.
+      which: 'latest' for the newest train-…, or the best one where no other is whole; 'best' for the best one; or the
+        name of a checkpoint.
       setting: the setting that named the run, for the sentence to the user.
     Returns:
       Checkpoint.
@@ -136,15 +143,17 @@ def read_newest(folder, which='latest', setting='RUN'):
       BadInput: no checkpoint is whole.
       RunFailed: a run beside this process deletes them faster than they can be read.
     """
+    def there():
+        return checkpoint_names(folder, KINDS[which]) if which in KINDS else [which]
     torn = set()
     for _ in range(READ_ATTEMPTS):
-        names = [name for name in checkpoint_names(folder, KINDS[which]) if name not in torn]
+        names = [name for name in there() if name not in torn]
         if not names:
             break
         try:
             return read_checkpoint(folder / names[-1])
         except Exception as problem:  # TensorFlow's reader raises a dozen kinds, IndexError for a cut file among them
-            if names[-1] in checkpoint_names(folder, KINDS[which]):  # else a newer one is there, and this one deleted
+            if names[-1] in there():  # else a newer one is there, and this one deleted
                 torn.add(names[-1])
                 print(f'{folder / names[-1]} is torn and skipped ({(str(problem) or repr(problem)).splitlines()[0]}).')
     else:
@@ -154,7 +163,8 @@ def read_newest(folder, which='latest', setting='RUN'):
         why = ('has no best checkpoint that is whole' if torn else
                'has no best checkpoint: nothing was measured yet, or all that was measured was too much like copies')
         raise BadInput(f"{folder} {why}. Set CHECKPOINT = 'latest'.")
-    raise BadInput(f'{folder} has no whole checkpoint: set {setting} to another run, or train anew.')
+    found = f'{folder} has' if which in KINDS else f'{folder / which} is'
+    raise BadInput(f'{found} no whole checkpoint: set {setting} to another run, or train anew.')
 
 
 def read_checkpoint(path):
@@ -227,9 +237,10 @@ def restore(session, variables, values, source):
         if values[name].dtype != dtype:
             raise BadInput(f'{source} holds {name} as {values[name].dtype}, but the networks compute in '
                            f'{np.dtype(dtype)}: it was saved by other networks than these.')
-    for name, variable in variables.items():
-        # Feeding the initializer works in a finalized graph, where no assignment can be added.
-        session.run(variable.initializer, {variable.initializer.inputs[1]: values[name]})
+    # Feeding the initializers works in a finalized graph, where no assignment can be added. All at once: TensorFlow
+    # looks through the whole graph for each run of something new.
+    session.run([variable.initializer for variable in variables.values()],
+                {variable.initializer.inputs[1]: values[name] for name, variable in variables.items()})
 
 
 def restore_run(session, checkpoint, settings):

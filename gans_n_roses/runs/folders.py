@@ -10,6 +10,7 @@ from gans_n_roses.errors import BadInput
 from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.settings import AUGMENT_KINDS, names_in
 
+MOST_NAMED = 5  # runs in a sentence
 TIMESTAMP = '%Y-%m-%d_%H-%M-%S'
 # Advice where there is no model that a setting could name:
 WITHOUT = {'RUN': 'train first, with LOAD = False and RESUME = False', 'START_FROM': "set START_FROM = ''"}
@@ -19,6 +20,7 @@ class RunFolder(NamedTuple):
     """The folders of one run."""
 
     path: Path
+    checkpoint: str = ''  # the checkpoint that RUN or START_FROM names itself: 'train-600'
 
     @property
     def tensorboard(self):
@@ -97,13 +99,14 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
 
     Args:
       results_path, dataset_chosen: as in Settings.
-      run: 'latest' (the one begun last), the name of a run's folder, a path of one, or of a folder that holds runs;
-        'shipped', the model that ships, whose roses are kept in a folder of that name.
+      run: 'latest' (the one begun last), the name of a run's folder or a beginning of it that no other has, a path of
+        one, of its Saved_Models or of a checkpoint there, or of a folder that holds runs; 'shipped', the model that
+        ships, whose roses are kept in a folder of that name.
       setting: the setting that names it, for the sentence to the user.
     Returns:
       RunFolder with at least one checkpoint; that of the shipped model need not be there.
     Raises:
-      BadInput: there is none, and what to do.
+      BadInput: there is none, or more than one, and what to do.
     """
     if run == SHIPPED:
         return RunFolder(Path(results_path) / SHIPPED)
@@ -114,9 +117,17 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
             others = _other_data_sets(results_path, setting)
             raise BadInput(f'There is no run in {parent} yet: {others}{WITHOUT[setting]}.')
         return _with_checkpoint(runs[-1], setting)
+    if checkpoint := named_checkpoint(run):
+        found = find_run(results_path, dataset_chosen, os.path.dirname(run), setting)
+        if checkpoint in checkpoint_names(found.saved_models):
+            return found._replace(checkpoint=checkpoint)
+        raise BadInput(f'{setting} is {run!r}, but there is no such checkpoint: the newest in {found.saved_models} is '
+                       f'{checkpoint_names(found.saved_models)[-1]}.')
     folders = [parent, *_folders_in(results_path), Path(results_path)] if Path(run).name == run else []
-    candidates = [*(folder / run for folder in folders), Path(os.path.abspath(run))]
-    chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None)
+    given = Path(os.path.abspath(run))
+    candidates = [*(folder / run for folder in folders), given.parent if given.name == 'Saved_Models' else given]
+    chosen = next((RunFolder(path) for path in candidates if os.path.isdir(path)), None) or _begins_with(
+        candidates, setting)
     if chosen is None:
         runs = _runs_in(parent)
         latest = f': the latest run there is {runs[-1].path.name!r}.' if runs else '.'
@@ -124,6 +135,25 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
     if not checkpoint_names(chosen.saved_models):
         chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
     return _with_checkpoint(chosen, setting)
+
+
+def named_checkpoint(run):
+    """The checkpoint that an absolute path names, also by one of its files: 'train-600'; '' where it names none."""
+    match = re.match(r'(best|train)-\d+(?=\.|$)', os.path.basename(run))
+    return match[0] if match and os.path.isabs(run) and not os.path.isdir(run) else ''
+
+
+def _begins_with(candidates, setting):
+    """The one run whose name begins as one of these paths does; None where there is none. Raises BadInput: several."""
+    for path in candidates:
+        runs = [run for run in _runs_in(path.parent) if run.path.name.startswith(path.name)]
+        if len(runs) > 1:
+            names = ', '.join(run.path.name for run in runs[-MOST_NAMED:])
+            raise BadInput(f'{setting} is {path.name!r}, but {len(runs)} runs in {path.parent} begin so: '
+                           f'{"… " * (len(runs) > MOST_NAMED)}{names}. Give more of the name.')
+        if runs:
+            return runs[0]
+    return None
 
 
 def _with_checkpoint(run, setting):
@@ -154,6 +184,29 @@ def checkpoint_iterations(folder, kind='train'):
 def checkpoint_names(folder, kinds=('best', 'train')):
     """The names of the checkpoints in a folder, in the order of `kinds`, the newest of each kind last."""
     return [f'{kind}-{iteration}' for kind in kinds for iteration in checkpoint_iterations(folder, kind)]
+
+
+def made_most(run, name, settings, own=None):
+    """A sentence, in a list, if 'latest' means a run that made fewer iterations than another of its data set.
+
+    Args:
+      run: RunFolder that was found.
+      name: the setting that means it, RUN or START_FROM.
+      settings: Settings.
+      own: constant → value, the run's settings, as far as they are known.
+    """
+    runs = _runs_in(run.path.parent) if getattr(settings, name.lower()) == 'latest' else [run]
+    most = max(runs, key=_iterations_made)
+    if _iterations_made(most) == _iterations_made(run):
+        return []
+    of = f' of {own["N_ITERATIONS"]}' if own and 'N_ITERATIONS' in own else ''
+    command = settings.origin.command(*settings.origin.words(**{name: os.path.abspath(most.path)}))
+    return [f'The latest run is at iteration {_iterations_made(run)}{of}. The one that made most, '
+            f'{_iterations_made(most)}: {command}']
+
+
+def _iterations_made(run):
+    return max([0, *checkpoint_iterations(run.saved_models), *checkpoint_iterations(run.saved_models, 'best')])
 
 
 def how_to_go_on(folder, origin, *changes):

@@ -25,7 +25,7 @@ GIF_MILLISECONDS = 50
 
 @within_memory()
 def sample(plan):
-    """Make roses with the newest or the best checkpoint of a run, or with the model that ships.
+    """Make roses with the newest or the best checkpoint of a run, with the one that RUN names, or the model that ships.
 
     The checkpoint alone says how large the pictures and z are, and whether the pictures are filtered (SMOOTH).
 
@@ -39,18 +39,23 @@ def sample(plan):
       RunFailed: the disk is full, the run's folder cannot be written, or the memory is not enough.
     """
     settings, run = plan.settings, plan.run
-    model = plan.shipped or read_newest(run.saved_models, settings.checkpoint)
+    model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
     print(f'Model  {model.path}\nSEED   {settings.seed}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
         with open_generator(model.values, model.path) as saved:
-            made = [MAKERS[kind](saved, plan) for kind in dict.fromkeys(names_in(settings.sample_as))]
+            made = [_make(kind, saved, plan) for kind in dict.fromkeys(names_in(settings.sample_as))]
     except OSError as problem:
         raise RunFailed(f'{problem.filename or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None
-    for path in made:
-        print(f'Made   {path}')
     return made
+
+
+def _make(kind, saved, plan):
+    print(f'Makes  {kind}', flush=True)
+    path = MAKERS[kind](saved, plan)
+    print(f'Made   {path}', flush=True)
+    return path
 
 
 def make_grid(saved, plan):
@@ -97,9 +102,9 @@ def make_measures(saved, plan):
     if isinstance(trained_on, str) and os.path.isdir(known := plan.settings.origin.folder / trained_on):
         folder = known
     pictures = load_dataset(folder, saved.image_size)
+    print(f'Measured beside the {len(pictures)} pictures in {folder}:', flush=True)
     real = describe_real(pictures)
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
-    print(f'Measured beside the {len(pictures)} pictures in {folder}:')
     for name, value in measure(real, np.concatenate(roses)).items():
         print(f'  {name:<24}{value:8.2f}' + (f'   (real: {real.expected[name]:.2f})' if name in real.expected else ''))
     shown = [_rose(saved, seed) for seed in _progress(_seeds(plan)[:COPY_SHEET])]

@@ -1,6 +1,8 @@
 """A checkpoint → a generator in which one z is one rose."""
 
 import contextlib
+import hashlib
+import itertools
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -10,19 +12,20 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from gans_n_roses.errors import reason
-from gans_n_roses.machine.files import rename_to_free, working_in
+from gans_n_roses.machine.files import read_file, rename_to_free, working_in, write_file
 from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.transfer import model_size
-from gans_n_roses.runs.checkpoints import restore
-from gans_n_roses.runs.weights import AVERAGE, SMOOTHED, weights_in
+from gans_n_roses.runs.checkpoints import restore, statistics_of
+from gans_n_roses.runs.weights import AVERAGE, SMOOTHED, fingerprint, weights_in
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long
 # (a batch of 12 by its own statistics: 16). A hundred at a time bounds the memory.
 MOMENT_BATCHES = 10
 MOMENT_BATCH_SIZE = 100
+MOST_KEPT = 2**28  # values of a layer, of all z together, that are kept in memory for the next one: 1 GB
 
 
 class SavedGenerator(NamedTuple):
@@ -43,11 +46,12 @@ def open_generator(values, source):
 
     It takes the moving averages of the weights where the checkpoint has them, and filters its pictures where the model
     was trained with SMOOTH. Each batch norm gets one mean and variance, estimated over many z, so that a rose does not
-    depend on the others in its batch (precise batch norm: Wu and Johnson 2021, arXiv:2105.07576, sec. 3).
+    depend on the others in its batch (precise batch norm: Wu and Johnson 2021, arXiv:2105.07576, sec. 3). The estimate
+    is kept in a small file beside the checkpoint: the next time it is read.
 
     Args:
       values: dict of name → array, as a Checkpoint has it.
-      source: Path of the checkpoint, for the sentence to the user.
+      source: Path of the checkpoint, beside which its statistics lie, and for the sentence to the user.
     Yields:
       SavedGenerator; its session is closed at the end of the block.
     Raises:
@@ -63,16 +67,16 @@ def open_generator(values, source):
             with tf.variable_scope('population'):
                 frozen = tuple(tf.get_variable(f'{name}_{moment}', x.shape[-1:], trainable=False)
                                for moment in ('mean', 'variance'))
-            layers.append((tf.nn.moments(x, [0, 1, 2]), frozen))
+            layers.append((x, tf.nn.moments(x, [0, 1, 2]), frozen))
             return batch_norm(x, name, moments=frozen)
 
         images = generator(z, image_size, normalize, smoothed=SMOOTHED in values)
         pictures = tf.saturate_cast(tf.round((images + 1) * 127.5), tf.uint8)
-        weights = weights_in({variable.op.name: variable for variable in tf.global_variables()})
-        restore(session, {name + AVERAGE if name + AVERAGE in values else name: variable
-                          for name, variable in weights.items()}, values, source)
+        weights = {name + AVERAGE if name + AVERAGE in values else name: variable for name, variable
+                   in weights_in({variable.op.name: variable for variable in tf.global_variables()}).items()}
+        restore(session, weights, values, source)
         saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source)
-        _freeze_moments(saved, layers)
+        _freeze_statistics(saved, layers, fingerprint({name: values[name] for name in weights}))
         yield saved
 
 
@@ -115,19 +119,56 @@ def export(saved, path):
         raise OSError(None, reason(problem), str(path)) from None
 
 
-def _freeze_moments(saved, layers):
-    """Estimate the mean and variance of each layer's input over many z, and freeze them.
+def _freeze_statistics(saved, layers, mark):
+    """Give each batch norm its mean and variance: those kept beside the checkpoint, or else new ones, which are kept.
+
+    The file holds a SHA-256 over the weights' fingerprint and the statistics, and then these: so what is torn, or was
+    made of other weights, is estimated anew.
 
     Args:
       saved: SavedGenerator.
-      layers: list of ((mean, variance) of a batch, the two variables to set), from z to the picture. They are frozen
-        in this order, since a layer's input depends on the layers before it.
+      layers: list of (x, the input of a batch norm; mean and variance of x in a batch; the two variables to set), from
+        z to the picture.
+      mark: str, fingerprint of the generator's weights.
     """
-    for estimates, variables in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
-        rng = np.random.RandomState(0)  # the same z for each layer, and on each LOAD
-        batches = [saved.session.run(estimates, {saved.z: draw_z(rng, MOMENT_BATCH_SIZE, saved.z_dim)})
-                   for _ in range(MOMENT_BATCHES)]
-        means, variances = np.array(batches, np.float64).transpose(1, 0, 2)  # [batches, channels] each
+    def digest(content):
+        return hashlib.sha256(mark.encode() + content).digest()
+    path, kept = statistics_of(saved.source), b''
+    with contextlib.suppress(OSError):  # there are none yet
+        kept = read_file(path)
+    content = kept[len(digest(b'')):]
+    variables = list(itertools.chain(*(frozen for _, _, frozen in layers)))
+    if kept == digest(content) + content:
+        ends = np.cumsum([variable.shape[0] for variable in variables])
+        _set(saved.session, variables, np.split(np.frombuffer(content, '<f4'), ends[:-1]))
+        return
+    print('Estimates the statistics of the layers, once for each checkpoint', flush=True)
+    _estimate(saved, layers)
+    content = np.concatenate(saved.session.run(variables)).astype('<f4').tobytes()
+    with contextlib.suppress(OSError):  # a folder that cannot be written costs time at the next start, and nothing else
+        write_file(path, digest(content) + content)
+
+
+def _estimate(saved, layers):
+    """Estimate the mean and variance of each layer's input over many z, and set them.
+
+    A layer's input depends on the layers before it. So each layer is computed from what the one before gave, or, where
+    that is too much to keep, from what an earlier one gave.
+    """
+    rng, before = np.random.RandomState(0), saved.z  # the same z on each LOAD
+    batches = [draw_z(rng, MOMENT_BATCH_SIZE, saved.z_dim) for _ in range(MOMENT_BATCHES)]
+    for x, moments, frozen in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
+        values = MOMENT_BATCHES * MOMENT_BATCH_SIZE * x.shape[1:].num_elements()
+        kept, of_batches = x if values <= MOST_KEPT else before, []
+        for k, batch in enumerate(batches):
+            batches[k], *of_batch = saved.session.run([kept, *moments], {before: batch})
+            of_batches.append(of_batch)
+        before = kept
+        means, variances = np.array(of_batches, np.float64).transpose(1, 0, 2)  # [batches, channels] each
         # The law of total variance: within the batches, and between them.
-        for variable, value in zip(variables, (means.mean(0), variances.mean(0) + means.var(0)), strict=True):
-            saved.session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+        _set(saved.session, frozen, (means.mean(0), variances.mean(0) + means.var(0)))
+
+
+def _set(session, variables, values):
+    session.run([variable.initializer for variable in variables],
+                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values, strict=True)})

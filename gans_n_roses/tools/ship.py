@@ -64,11 +64,14 @@ def ship(run_path, which, path):
     with quietly():  # TensorFlow takes seconds, and is not needed to see that there is no such run
         from gans_n_roses.networks.transfer import model_size
         from gans_n_roses.runs.checkpoints import read_newest
-    checkpoint, card = read_newest(run.saved_models, which), path.with_suffix('.md')
+        from gans_n_roses.sampling.saved_generator import open_generator
+    checkpoint, card = read_newest(run.saved_models, run.checkpoint or which), path.with_suffix('.md')
     z_dim, image_size = model_size(checkpoint.values, checkpoint.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model = write_shipped(path, checkpoint.values, image_size, z_dim)
+        with open_generator(model.values, path):  # which keeps its statistics beside it
+            pass
         if not card.exists():  # it is finished by hand
             # A run of the article's own code has no options.
             training = describe_training(read_options(run)) if run.options.exists() else ''

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, Interrupted, RunFailed
 from gans_n_roses.machine.files import lock_folder
-from gans_n_roses.machine.precision import choose_precision, describe_choice
+from gans_n_roses.machine.precision import WHY, choose_precision
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
@@ -59,6 +59,8 @@ def train(plan):
         with StopRequest() as stop, _claimed(plan, settings) as run, \
                 tf.Graph().as_default() as graph, team.open_session() as session:
             # Networks
+            if team.leads:
+                print('Building the networks', flush=True)
             gan = build_graph(settings, team)
             training = Training(session, gan, dataset.images, settings, team, run, build_save())
             team.prepare(list(gan.scalars))
@@ -117,14 +119,16 @@ def _iterate(training, state, start, stop, monitor, measurements):
             measurements.watch(iteration, scalars)
             try:
                 if measured:
-                    state, no_better = measurements.take(iteration, state)
+                    with monitor.busy('Measuring'):
+                        state, no_better = measurements.take(iteration, state)
                     last = iteration if no_better and settings.stop_when else last
                 if due(iteration, SCALARS_EVERY, last):
                     monitor.scalars(iteration, scalars)
                 if due(iteration, _grids_apart(settings, iteration), last):
                     show_grid(iteration)
                 if iteration == last:
-                    monitor.animation()
+                    with monitor.busy('Making the film'):
+                        monitor.animation()
             finally:
                 # Saved last: after a kill, the resumed run makes this iteration's grid and measurements again. Saved
                 # even if one of them failed. The first one, too: a full disk shows at once, and a crash loses no run.
@@ -144,11 +148,11 @@ def _iterate(training, state, start, stop, monitor, measurements):
 
 
 def _with_precision(settings):
-    """Settings in which PRECISION is no longer 'auto': the choice is measured, and said."""
+    """Settings in which PRECISION is no longer 'auto': the choice is said."""
     if settings.precision != 'auto':
         return settings
-    precision, share = choose_precision()
-    print(describe_choice(precision, share))
+    precision = choose_precision()
+    print(f'Computes in {precision}: {WHY[precision]}')
     return settings.changed({'PRECISION': precision})
 
 

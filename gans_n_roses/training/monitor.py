@@ -1,5 +1,6 @@
 """Everything that the user sees of a run: the progress bar, TensorBoard, sample grids, the film of them."""
 
+import contextlib
 import io
 import re
 import time
@@ -73,6 +74,15 @@ class Monitor:
         """Print a line without breaking the progress bar."""
         tqdm.write(text)
 
+    @contextlib.contextmanager
+    def busy(self, what):
+        """Say what takes time while the block runs and the bar stands; without a terminal, in a line."""
+        self._bar.set_description(what)
+        if self._bar.disable:
+            print(f'{what} ...', flush=True)
+        yield
+        self._bar.set_description()
+
     def progress(self, iteration, d_loss, g_loss):
         """Move the bar; without a terminal, print a line now and then."""
         losses = f'D loss {d_loss:.3f}, G loss {g_loss:.3f}'
@@ -140,7 +150,8 @@ class Monitor:
         """Save training.gif, a film of the grids so far."""
         paths = _numbered(self._run.generated_images)
         if paths:  # none could be written
-            chosen = [paths[row] for row in spread_rows(len(paths), GIF_FRAMES)]
+            chosen = tqdm([paths[row] for row in spread_rows(len(paths), GIF_FRAMES)], 'Making the film', delay=1,
+                          leave=False, disable=None)
             self._attempt('pictures', lambda: save_gif(self._run.generated_images / 'training.gif',
                                                        map(_read_grid, chosen), GIF_MILLISECONDS))
 

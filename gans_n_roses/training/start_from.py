@@ -37,7 +37,7 @@ def first_weights(plan):
     if plan.shipped and settings.start_from == SHIPPED:
         source, values, mark = plan.shipped.path, plan.shipped.values, plan.shipped.fingerprint
     elif plan.start:
-        checkpoint = read_newest(plan.start.saved_models, settings.checkpoint, setting='START_FROM')
+        checkpoint = read_newest(plan.start.saved_models, plan.start.checkpoint or settings.checkpoint, 'START_FROM')
         source, values, mark = checkpoint.path, checkpoint.values, fingerprint(weights_in(checkpoint.values))
     else:
         return None

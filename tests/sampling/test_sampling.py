@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf2
 import tensorflow.compat.v1 as tf
+from conftest import REPO
 from PIL import Image
 
+from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput, RunFailed
 from gans_n_roses.networks.models import discriminator, generator
 from gans_n_roses.networks.noise import z_of_seed
 from gans_n_roses.plan import make_plan
-from gans_n_roses.runs.checkpoints import read_newest, restore
+from gans_n_roses.runs.checkpoints import read_newest, restore, statistics_of
 from gans_n_roses.sampling import roses, saved_generator
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.sampling.saved_generator import open_generator
@@ -94,6 +96,88 @@ def test_population_statistics_are_those_of_many_z(trained, values):
     assert np.abs(frozen - by_batch).mean() < 0.02 * frozen.std()
 
 
+# The statistics that are kept beside a checkpoint
+
+
+def opened_anew(values, source, capsys):
+    """(pictures of three seeds, whether the statistics were estimated) of a generator that is opened."""
+    capsys.readouterr()
+    with open_generator(values, source) as saved:
+        return images_of(saved, range(3)), 'Estimates' in capsys.readouterr().out
+
+
+@pytest.fixture
+def kept(values, tmp_path, capsys, monkeypatch):
+    """(path of a checkpoint beside which there are statistics, the pictures that they give)."""
+    monkeypatch.setattr(saved_generator, 'MOMENT_BATCHES', 1)  # rough statistics, which take less time
+    pictures, estimated = opened_anew(values, tmp_path / 'train-30', capsys)
+    assert estimated
+    return tmp_path / 'train-30', pictures
+
+
+def test_statistics_are_estimated_once(values, kept, capsys):
+    source, expected = kept
+    for _ in range(2):
+        pictures, estimated = opened_anew(values, source, capsys)
+        assert not estimated
+        np.testing.assert_array_equal(pictures, expected)
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda path: path.write_bytes(path.read_bytes()[:-4]), lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(path.read_bytes()[:100] + b'\0\0\0\1' + path.read_bytes()[104:]),
+    lambda path: (path.unlink(), os.mkfifo(path)), lambda path: (path.unlink(), path.symlink_to(path))],
+    ids=['cut', 'empty', 'changed', 'pipe', 'loop'])
+def test_statistics_that_are_damaged_are_estimated_again(values, kept, spoil, capsys):
+    source, expected = kept
+    spoil(statistics_of(source))
+    for estimated in (True, False):
+        pictures, said = opened_anew(values, source, capsys)
+        assert said == estimated
+        np.testing.assert_array_equal(pictures, expected)
+
+
+def test_statistics_of_other_weights_are_estimated_again(values, kept, capsys):
+    source, _ = kept
+    plain = {name: value for name, value in values.items() if 'ExponentialMovingAverage' not in name}
+    (source.parent / 'elsewhere').mkdir()
+    expected, _ = opened_anew(plain, source.parent / 'elsewhere' / 'train-30', capsys)
+    pictures, estimated = opened_anew(plain, source, capsys)
+    assert estimated
+    np.testing.assert_array_equal(pictures, expected)
+
+
+def test_statistics_that_cannot_be_kept_are_estimated_each_time(values, kept, capsys):
+    source, expected = kept
+    statistics_of(source).unlink()
+    statistics_of(source).mkdir()
+    for _ in range(2):
+        pictures, estimated = opened_anew(values, source, capsys)
+        assert estimated
+        np.testing.assert_array_equal(pictures, expected)
+    assert os.listdir(source.parent) == [statistics_of(source).name]
+
+
+def test_what_is_too_much_to_keep_is_computed_again_and_gives_the_same(values, kept, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(saved_generator, 'MOST_KEPT', 0)
+    pictures, _ = opened_anew(values, tmp_path / 'train-31', capsys)
+    np.testing.assert_allclose(pictures, kept[1], atol=1e-6)
+
+
+def test_a_run_that_goes_on_deletes_them_with_their_checkpoint(trained, tmp_path):
+    run = shutil.copytree(trained.run.path, tmp_path / trained.run.path.name)
+    planned = [make_plan(read_settings(REPO / 'mission_control.py', [f'RUN={run}', *words])) for words in (
+        ['LOAD=True', 'N_SAMPLES=1'], ['RESUME=True', 'N_ITERATIONS=31', 'CHECKPOINTS_KEPT=1'])]
+    sample(planned[0])
+    saved_models = planned[0].run.saved_models
+    assert statistics_of(saved_models / 'train-30').is_file()
+    train(planned[1])
+    assert {path.name.partition('.')[0] for path in saved_models.glob('train-*')} == {'train-31'}
+
+
+# Which weights, which pictures
+
+
 def test_averaged_weights_are_used_where_there_are_any(trained, values, opened):
     plain = {name: value for name, value in values.items() if 'ExponentialMovingAverage' not in name}
     with open_generator(plain, trained.run.saved_models) as saved:
@@ -117,8 +201,9 @@ def test_each_kind_is_made_once_and_pictures_carry_what_makes_them_again(trained
                           sample_as='grid,images,interpolation,measures,savedmodel,grid'))
     grid, folder, animation, sheet, exported = made
     shown = capsys.readouterr().out
-    for text in ('SEED   5\n', *(f'Made   {path}\n' for path in made), 'Quality/Distance', 'real: ', 'Quality/Copies',
-                 'Distance_By/Thumb', '6 pictures'):
+    said = [f'Makes  {kind}\n' for kind in ('grid', 'images', 'interpolation', 'measures', 'savedmodel')]
+    for text in ('SEED   5\n', *said, *(f'Made   {path}\n' for path in made), 'Quality/Distance', 'real: ',
+                 'Quality/Copies', 'Distance_By/Thumb', '6 pictures'):
         assert text in shown
     assert exported == trained.run.path / 'Exported_Model' / 'train-30'
     assert [Image.open(path).size for path in (grid, animation, sheet)] == [(48, 16), (16, 16), (48, 32)]
@@ -280,6 +365,11 @@ def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
         path.unlink()
     with pytest.raises(BadInput, match="CHECKPOINT = 'latest'"):
         sample(changed(trained, checkpoint='best', n_samples=1))
+
+
+def test_a_checkpoint_that_run_names_is_the_one_that_makes_the_roses(trained, make_settings, capsys):
+    sample(make_plan(make_settings(load=True, run=str(trained.run.saved_models / 'train-1'), n_samples=1)))
+    assert f'Model  {trained.run.saved_models / "train-1"}\n' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('known', ['gone', None, 5])

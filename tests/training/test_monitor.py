@@ -54,6 +54,13 @@ def descriptions(run):
     return known
 
 
+def test_what_takes_time_is_said_before_it_begins(trained):
+    order = ('Reading ', 'Building the networks\n', 'Generator  ', 'iteration 4/4', 'Measuring ...\n',
+             'Making the film ...\n', 'Done  ')
+    places = [trained[1].rindex(text) for text in order]
+    assert places == sorted(places)
+
+
 def test_tensorboard_says_what_each_curve_and_picture_is(trained):
     known = descriptions(trained[0])
     assert len(known) == 21 and known.keys() >= {'D_of_x', 'Quality/Copying', 'Generated_Images', 'Nearest_Pictures'}
