@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import REPO
+from packaging.requirements import Requirement
 
 import main
 from gans_n_roses.errors import Interrupted, RunFailed
@@ -100,3 +101,11 @@ def test_a_line_comes_before_what_takes_a_minute(target):
     said = subprocess.run([MAKE, *words], cwd=REPO, capture_output=True, text=True)
     told, pip, *_ = said.stdout.splitlines()
     assert told.startswith("echo 'Installing what requirements") and ' -m pip install --quiet -r requirements' in pip
+
+
+def test_what_tensorboard_below_2_21_imports_is_installed_with_it():
+    """Its pkg_resources went with setuptools 82; on Intel Macs there is no later one."""
+    lines = (line.partition('#')[0].strip() for line in (REPO / 'requirements.txt').read_text().splitlines())
+    wanted = {each.name: each.specifier for each in map(Requirement, filter(None, lines))}
+    assert '2.20.0' in wanted['tensorboard'] and '2.16.2' in wanted['tensorflow']
+    assert '81.0.0' in wanted['setuptools'] and '82.0.0' not in wanted['setuptools']
