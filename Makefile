@@ -14,6 +14,8 @@ ARGS ?=
 roses: .venv/installed
 	$(BIN)/python main.py LOAD=True RUN=shipped $(ARGS)
 
+# Ctrl-C saves, so make has no error to tell.
+train: export STOP_IS_NO_ERROR = 1
 train: .venv/installed
 	$(BIN)/python main.py $(ARGS)
 
@@ -36,9 +38,11 @@ tensorboard: .venv/installed
 	with PYTHON=/path/to/python)) -m venv .venv
 
 .venv/installed: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@echo 'Installing what $< names into .venv: a minute or more, without a word ...'
+	$(BIN)/python -m pip install --quiet -r $<
 	touch $@
 
 .venv/installed-dev: requirements-dev.txt requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@echo 'Installing what $< names into .venv: a minute or more, without a word ...'
+	$(BIN)/python -m pip install --quiet -r $<
 	touch $@ .venv/installed

@@ -64,10 +64,10 @@ def shell(words):
 
 @contextlib.contextmanager
 def missing_package(requirements):
-    """Tell a package that is not installed in one sentence, with the command that installs it.
+    """Tell a package that is not installed in one sentence, with the Python to use or the command that installs it.
 
     Args:
-      requirements: Path of requirements.txt.
+      requirements: Path of requirements.txt; beside it may stand .venv, which `make` makes.
     Raises:
       BadInput: an import within the block found no such package.
     """
@@ -77,6 +77,11 @@ def missing_package(requirements):
         name = (problem.name or '').partition('.')[0]
         if name == __name__.partition('.')[0]:  # a fault of our own
             raise
-        install = shell([sys.executable, '-m', 'pip', 'install', '-r', str(requirements)])
-        raise BadInput(f'The package {name!r} is not installed for this Python ({sys.executable}). '
-                       f'This installs all that is needed: {install}') from None
+        environment = requirements.with_name('.venv')
+        python = environment / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
+        if python.exists() and not environment.samefile(sys.prefix):
+            mend = f'The one in .venv is meant to have it; start with {shell([str(python)])} instead.'
+        else:
+            install = shell([sys.executable, '-m', 'pip', 'install', '-r', str(requirements)])
+            mend = f'This installs all that is needed: {install}'
+        raise BadInput(f'The package {name!r} is not installed for this Python ({sys.executable}). {mend}') from None

@@ -29,8 +29,8 @@ SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'CHEC
          'PRECISION': 'float32', 'SEED': 1}
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
 # Capitals in code that mean something else.
-NO_SETTINGS = {'NAME', 'VALUES', 'TF_CONFIG', 'SLURM_PROCID', 'TF_ENABLE_ONEDNN_OPTS', 'ONEDNN_MAX_CPU_ISA',
-               'MKL_ENABLE_INSTRUCTIONS'}
+NO_SETTINGS = {'NAME', 'VALUES', 'KINDS', 'AUGMENT_KINDS', 'TF_CONFIG', 'SLURM_PROCID', 'TF_ENABLE_ONEDNN_OPTS',
+               'ONEDNN_MAX_CPU_ISA', 'MKL_ENABLE_INSTRUCTIONS'}
 
 
 def blocks(text):
@@ -60,7 +60,8 @@ def name_of(page):
 
 NAMES = [name_of(page) for page in PAGES]
 COMMANDS = sorted({command for page in PAGES for command in commands(read(page))})
-CODE = ['\n'.join(lines) for page in PAGES for language, lines in blocks(read(page)) if language == 'python']
+CODE = {page: '\n'.join('\n'.join(lines) for language, lines in blocks(read(page)) if language == 'python')
+        for page in PAGES}
 LINKS = [(page, *found) for page in PAGES for found in re.findall(r'\[([^\[\]]*)\]\(([^()\s]+)\)', read(page))]
 
 
@@ -231,12 +232,29 @@ def test_command(command, world):
     RUNNERS[begins](shlex.split(command.removeprefix(begins)), world)
 
 
-@pytest.mark.parametrize('code', CODE)
-def test_code_runs_on_an_exported_model(code, main_once):
+def test_all_code_is_run():
+    assert {page.name for page, code in CODE.items() if code} == {'roses_from_a_model.md', 'from_python.md'}
+
+
+def test_code_runs_on_an_exported_model(main_once):
     _, results = main_once(['LOAD=True', 'SAMPLE_AS=savedmodel'])
+    code = CODE[REPO / 'docs/roses_from_a_model.md']
     tiny = code.replace('train-2000', 'train-2').replace('100', str(SMALL['Z_DIM']))
     found = run([sys.executable, '-c', f'{tiny}\nprint(images.shape)'], only_run(results).path)
     assert found.strip() == '(12, 16, 16, 3)'
+
+
+def test_code_uses_the_package(tmp_path):
+    """As on the page, but for the settings, and in a thread, where the page says that training works too."""
+    code = CODE[REPO / 'docs/from_python.md'].replace('N_ITERATIONS=200', 'N_ITERATIONS=2').replace('% 100', '% 1')
+    small = SMALL | {'DATASET_PATH': make_pictures(tmp_path / 'roses'), 'RESULTS_PATH': tmp_path / 'Results'}
+    words = ', '.join(repr(f'{name}={value}') for name, value in small.items())
+    tiny = code.replace("['SEED=1'", f'[{words}')
+    shown = 'print(images.shape, len(weights), *[path.is_file() for path in paths], pictures.dtype)'
+    work = f'work = threading.Thread(target=exec, args=[{tiny!r}, globals()])'
+    found = run([sys.executable, '-c', f'import threading\n{work}\nwork.start()\nwork.join()\n{shown}'])
+    assert re.search(r'(?m)^2 \S+ \S+\n', found)
+    assert found.splitlines()[-1] == '(4, 16, 16, 3) 18 True uint8'
 
 
 @pytest.mark.parametrize(('page', 'text', 'target'), LINKS, ids=[f'{name_of(page)}: {to}' for page, _, to in LINKS])

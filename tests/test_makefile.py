@@ -7,6 +7,10 @@ import sys
 
 import pytest
 from conftest import REPO
+from packaging.requirements import Requirement
+
+import main
+from gans_n_roses.errors import Interrupted, RunFailed
 
 MAKE = shutil.which('make')
 pytestmark = pytest.mark.skipif(MAKE is None, reason='there is no make here')
@@ -67,3 +71,41 @@ def test_an_environment_that_could_not_be_made_is_tried_again(tmp_path):
                               capture_output=True)
         assert made.returncode == 2
     assert (tmp_path / 'tries').read_text() == 'tried\n' * 2
+
+
+@pytest.mark.parametrize(('target', 'ends', 'code'), [
+    ('train', 'test "$STOP_IS_NO_ERROR"', 0), ('train', 'exit 1', 2), ('train', 'kill -9 $$', 2),
+    ('roses', 'test "$STOP_IS_NO_ERROR"', 2)])
+def test_make_train_alone_asks_that_a_stop_be_no_error(tmp_path, target, ends, code):
+    python = tmp_path / 'python'
+    python.write_text(f'#!/bin/sh\n{ends}\n')
+    python.chmod(0o755)
+    words = ['-f', REPO / 'Makefile', '-o', '.venv/installed', f'BIN={tmp_path}', target]
+    assert subprocess.run([MAKE, *words], cwd=tmp_path, capture_output=True).returncode == code
+
+
+@pytest.mark.parametrize(('end', 'codes'), [
+    (Interrupted('Stopped.', 2), (130, 0)), (Interrupted('Stopped.', 15), (143, 0)), (RunFailed('Failed.'), (1, 1))])
+def test_a_stop_is_an_error_unless_make_train_asks(monkeypatch, end, codes):
+    def stop(*_):
+        raise end
+    monkeypatch.setattr(main, 'read_settings', stop)
+    assert main.main([]) == codes[0]
+    monkeypatch.setenv('STOP_IS_NO_ERROR', '1')
+    assert main.main([]) == codes[1]
+
+
+@pytest.mark.parametrize('target', ['.venv/installed', '.venv/installed-dev'])
+def test_a_line_comes_before_what_takes_a_minute(target):
+    words = ['-n', '-B', '-o', '.venv/bin/python', target]
+    said = subprocess.run([MAKE, *words], cwd=REPO, capture_output=True, text=True)
+    told, pip, *_ = said.stdout.splitlines()
+    assert told.startswith("echo 'Installing what requirements") and ' -m pip install --quiet -r requirements' in pip
+
+
+def test_what_tensorboard_below_2_21_imports_is_installed_with_it():
+    """Its pkg_resources went with setuptools 82; on Intel Macs there is no later one."""
+    lines = (line.partition('#')[0].strip() for line in (REPO / 'requirements.txt').read_text().splitlines())
+    wanted = {each.name: each.specifier for each in map(Requirement, filter(None, lines))}
+    assert '2.20.0' in wanted['tensorboard'] and '2.16.2' in wanted['tensorflow']
+    assert '81.0.0' in wanted['setuptools'] and '82.0.0' not in wanted['setuptools']

@@ -180,13 +180,15 @@ def test_a_missing_constant_is_named(edited, name):
 
 
 @pytest.mark.parametrize(('line', 'reason'), [
-    ('Z_DIM = = 100', 'invalid syntax'),
+    ('Z_DIM = 1OO', 'invalid decimal literal'),
+    ('Z_DIM = (100', "'(' was never closed"),
     ("Z_DIM = 'one hundred", 'unterminated string'),
     ('    Z_DIM = 100', 'unexpected indent'),
+    ('Z_DIM =\xa0100', 'invalid non-printable character U+00A0'),
     ('Z_DIM = hundred', "name 'hundred' is not defined"),
     ('Z_DIM = 100 / 0', 'division by zero'),
     ("Z_DIM = __import__('statistics').mean([])", 'at least one data point'),  # raised in another file
-], ids=['syntax', 'quote', 'indent', 'name', 'value', 'elsewhere'])
+], ids=['letter', 'bracket', 'quote', 'indent', 'space', 'name', 'value', 'elsewhere'])
 def test_a_file_that_cannot_be_run_is_told_in_one_sentence_with_its_line(edited, line, reason):
     path, number = edited('Z_DIM ', line)
     sentence = refusal(path)
@@ -194,10 +196,76 @@ def test_a_file_that_cannot_be_run_is_told_in_one_sentence_with_its_line(edited,
     assert reason in sentence
 
 
-def test_a_missing_file_is_named(tmp_path):
-    sentence = refusal(tmp_path / 'mission_control.py')
-    assert 'mission_control.py' in sentence
-    assert 'No such file' in sentence
+@pytest.mark.parametrize(('wrong', 'right'), [
+    ("DATASET_PATH = './roses", "'./roses'"), ("DATASET_PATH = ./roses'", "'./roses'"),
+    ('DATASET_PATH = roses', "'roses'"),
+    ("DATASET_PATH './roses'", "'./roses'"), ('DATASET_PATH = “./roses”', "'./roses'"),
+    ("DATASET_PATH = 'it's roses'", '"it\'s roses"'), ('DATASET_PATH = """./roses', "'./roses'"),
+    ("DATASET_PATH = ('./roses'", "'./roses'"), ("DATASET_PATH = 'roses (2)", "'roses (2)'"),
+    (r"DATASET_PATH = 'C:\Users\me'", "'C:/Users/me'"), (r"DATASET_PATH = 'C:\temp\new'", "'C:/temp/new'"),
+    (r"DATASET_PATH = r'C:\roses\'", "'C:/roses/'"), (r"DATASET_PATH = '\\server\Users'", "'//server/Users'"),
+    ('LEARNING_RATE = 0,0002', '0.0002'), ('Z_DIM = 1,050', '1050'), ('Z_DIM = = 100', '100'), ('Z_DIM == 100', '100'),
+    ('LOAD = true', 'True'), ('SEED = none', 'None'), ('RECIPE = auto', "'auto'"),
+    ("STOP_WHEN = 'no better", "'no better'"),
+    ("AUGMENT = ['color'", "'color'"), ('START_FROM =', "''"), ("RUN = '''latest", "'latest'"),
+])
+def test_a_mistyped_line_is_shown_as_it_should_be(edited, wrong, right):
+    name = wrong.split()[0]
+    path, number = edited(name + ' ', f'{wrong}  # a comment')
+    assert refusal(path) == f'mission_control.py, line {number}, says `{wrong}`, but should say `{name} = {right}`.'
+    edited(name + ' ', f'{name} = {right}')
+    read_settings(path)
+
+
+def test_a_line_is_not_blamed_for_another_ones_fault(edited):
+    path, _ = edited('Z_DIM ', 'Z_DIM = 64 * 2')
+    text = path.read_text(encoding='utf-8').replace('\nSEED', '\n SEED')
+    path.write_text(text, encoding='utf-8')
+    assert refusal(path).startswith(f'mission_control.py, line {text[:text.index(" SEED")].count(chr(10)) + 1}: unexp')
+
+
+@pytest.mark.parametrize(('encoding', 'line'), [
+    ('utf-16', 1), ('utf-16-le', 1), ('utf-16-be', 1), ('utf-32', 1), ('latin-1', 8), ('cp1252', 8)])
+def test_a_file_in_another_encoding_is_told_how_to_save_it(edited, encoding, line):
+    path, _ = edited('LOAD ', 'LOAD = False  # für dich')
+    path.write_bytes(path.read_bytes().decode().encode(encoding, 'replace'))
+    for told in (refusal, main.help_text):
+        try:
+            sentence = told(path)
+        except BadInput as problem:
+            sentence = str(problem)
+        assert sentence == f'mission_control.py, line {line}, is no text in UTF-8: save the file in that encoding.'
+
+
+@pytest.mark.parametrize('ends', ['\r\n', '\r'])
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+def test_lines_may_end_as_on_any_system(edited, ends, mark):
+    path, _ = edited('Z_DIM ', 'Z_DIM = 7')
+    text = mark + path.read_text(encoding='utf-8').replace('\n', ends)
+    path.write_bytes(text.encode())
+    assert read_settings(path).z_dim == 7
+    path.write_bytes(text.replace('Z_DIM = 7', 'Z_DIM = 7,000').replace('False', 'false').encode())
+    assert refusal(path).startswith('mission_control.py, line 8, says `LOAD = false`')
+
+
+def put_folder(path):
+    path.mkdir()
+
+
+def put_large(path):
+    with path.open('wb') as file:
+        file.truncate(10**9)
+
+
+@pytest.mark.parametrize('put', [
+    lambda path: None, put_folder, put_large, os.mkfifo, lambda path: path.symlink_to('nosuch'),
+    lambda path: path.symlink_to(path), lambda path: path.symlink_to('/dev/zero'),
+], ids=['nothing', 'folder', 'large', 'pipe', 'broken', 'loop', 'endless'])
+def test_what_is_no_file_is_named_at_once(tmp_path, put):
+    path = tmp_path / 'mission_control.py'
+    put(path)
+    assert refusal(path) == (f'{path} is missing, or no file of at most a megabyte: '
+                             'put the one back that comes with the project.')
 
 
 # The command line

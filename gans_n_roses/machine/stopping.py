@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -14,7 +15,12 @@ def end_at_once():
 
     Nothing is lost, since every file is whole or written aside. A KeyboardInterrupt could come in the
     middle of an import, and Python would then wait for the threads that read pictures.
+
+    In a notebook (`%run main.py`) nothing changes: the process holds the user's variables, and a KeyboardInterrupt ends
+    this program alone.
     """
+    if hasattr(sys, 'ps1'):  # as Python and notebooks have it where a user types commands
+        return
     screen = os.dup(2)  # the screen itself, also while `quietly` holds back what is written to 2
 
     def end(number, _):
@@ -28,9 +34,9 @@ def end_at_once():
 class StopRequest:
     """A block in which Ctrl-C, SIGTERM and SIGHUP are noted, so that an iteration can be finished and saved.
 
-    Signals within a second of the first are the same request; a later one ends the process at once. Python handles
-    signals between two of its own steps, so both wait until TensorFlow returns. In a thread other than the main one,
-    where Python allows no handlers, nothing is noted and signals do what they did before.
+    Signals within a second of the first are the same request; a later one does what it did before the block, which ends
+    the process at once. Python handles signals between two of its own steps, so both wait until TensorFlow returns. In
+    a thread other than the main one, where Python allows no handlers, nothing is noted and signals do what they did.
 
     Attributes:
       requested: number of the first signal; 0 before it.
@@ -50,7 +56,8 @@ class StopRequest:
         if not self.requested:
             self.requested, self._since = number, time.monotonic()
         elif time.monotonic() - self._since >= ONE_REQUEST_S:
-            os._exit(128 + number)
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
 
 
 def requests_to_end():

@@ -45,18 +45,24 @@ def assert_saved(ended, results, code):
     return last
 
 
-def test_signals_within_a_second_are_one_request_and_a_later_one_ends_at_once(monkeypatch, seconds):
-    ended = []
-    monkeypatch.setattr(os, '_exit', ended.append)
-    with StopRequest() as stop:
+def test_signals_within_a_second_are_one_request_and_a_later_one_does_what_it_did_before(seconds):
+    """Which is a KeyboardInterrupt in a notebook, and ends the process where `end_at_once` was called."""
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
         assert stop.requested == 0
         for now, sent in ((0, signal.SIGTERM), (0, signal.SIGTERM), (0.99 * ONE_REQUEST_S, signal.SIGHUP)):
             seconds(now)
             signal.raise_signal(sent)
-            assert (stop.requested, ended) == (signal.SIGTERM, [])
+            assert stop.requested == signal.SIGTERM
         seconds(ONE_REQUEST_S)
         signal.raise_signal(signal.SIGINT)
-        assert (stop.requested, ended) == (signal.SIGTERM, [130])
+
+
+def test_a_notebook_keeps_its_handlers(monkeypatch):
+    """Where main.py runs in the process that holds the user's variables."""
+    before = {number: signal.getsignal(number) for number in requests_to_end()}
+    monkeypatch.setattr(sys, 'ps1', '>>> ', raising=False)
+    stopping.end_at_once()
+    assert {number: signal.getsignal(number) for number in requests_to_end()} == before
 
 
 def test_handlers_are_put_back():
@@ -92,6 +98,7 @@ def test_a_second_signal_after_a_second_ends_what_hangs():
     code = """
 import signal, time
 from gans_n_roses.machine import stopping
+stopping.end_at_once()
 stopping.ONE_REQUEST_S = 0.1
 with stopping.StopRequest():
     signal.raise_signal(signal.SIGTERM)
@@ -100,7 +107,7 @@ with stopping.StopRequest():
     time.sleep(240)
 """
     ended = subprocess.run([sys.executable, '-c', code], cwd=REPO, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (143, '', '')
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, '', '\nStopped; nothing was lost.\n')
 
 
 def test_a_terminal_that_closes_saves_though_it_says_so_twice(launcher, endless, tmp_path):
