@@ -3,11 +3,15 @@
 import contextlib
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 
 LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
+# A program of the shell that is told once a block has ended. If nobody tells it, the process has aborted: it shows what
+# was held back in the file $1, but for TensorFlow's notes, warnings and errors, which start-up always has.
+WATCH = 'read -r ended || { grep -Ev "^WARNING|^[IWE][0-9]{4} |: [IWE] " "$1"; rm -f "$1"; }'
 
 
 @contextlib.contextmanager
@@ -34,8 +38,9 @@ def use_onednn():
 def quietly(errors=True):
     """Hold back what is written to standard error, also by C++ code; all of it is shown if the block fails.
 
+    TensorFlow aborts where the processor lacks AVX or no thread can be started: another process then shows why.
     Nothing is held back if the environment sets TF_CPP_MIN_LOG_LEVEL to 0 or 1, if there is no standard error, or if
-    there is no room for a temporary file.
+    there is no room for a temporary file or that process.
 
     Args:
       errors: False also keeps TensorFlow from logging errors as long as the process lives, if this is the first call:
@@ -45,7 +50,9 @@ def quietly(errors=True):
         yield
         return
     try:
-        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below; only opening it may fail without harm)
+        held = tempfile.NamedTemporaryFile()  # noqa: SIM115  (closed below; only opening it may fail without harm)
+        watcher = os.name == 'posix' and subprocess.Popen(['sh', '-c', WATCH, 'sh', held.name], stdin=subprocess.PIPE,
+                                                          stdout=2, stderr=subprocess.DEVNULL)
     except OSError:
         yield
         return
@@ -64,3 +71,5 @@ def quietly(errors=True):
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
+            if watcher:
+                watcher.communicate(b'ended\n')

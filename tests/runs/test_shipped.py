@@ -99,7 +99,8 @@ def assert_refused(file):
     changed(**{'d_h0_conv/w': np.zeros([5, 4], np.float16)}), bomb, lambda content: content + bytes(MOST_BYTES),
     lambda _: absurd((10**12,)), lambda _: absurd((2**62, 4)), lambda _: absurd((10**9,))],
     ids=['empty', 'pointer', 'pickle', 'objects', 'other', 'facts', 'more', 'shape', 'z_dim', 'image_size',
-         'iterations', 'no iterations', 'no mark', 'mark', 'no weight', 'weight', 'bomb', 'long', 'huge', 'overflow', 'large'])
+         'iterations', 'no iterations', 'no mark', 'mark', 'no weight', 'weight', 'bomb', 'long', 'huge', 'overflow',
+         'large'])
 def test_what_is_not_whole_is_refused_in_one_sentence(file, spoil):
     file.write_bytes(spoil(file.read_bytes()))
     assert_refused(file)
