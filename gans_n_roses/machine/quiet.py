@@ -18,6 +18,8 @@ WATCH = 'read -r ended || { grep -Ev "^WARNING|^[IWE][0-9]{4} |: [IWE] " "$1"; r
 def loading_tensorflow(errors=True):
     """For the block that imports TensorFlow: `use_onednn`, then `quietly`; TensorFlow also looks for GPUs in it."""
     use_onednn()
+    if os.path.expanduser('~') == '~':  # no home folder is known: Keras would keep its settings in a folder called "~"
+        os.environ.setdefault('KERAS_HOME', os.devnull)
     with quietly(errors):
         yield
         import tensorflow  # here: this module is loaded before it

@@ -9,7 +9,7 @@ import pytest
 from conftest import REPO
 
 from gans_n_roses.machine import quiet
-from gans_n_roses.machine.quiet import LEVEL, ONEDNN, quietly, use_onednn
+from gans_n_roses.machine.quiet import LEVEL, ONEDNN, loading_tensorflow, quietly, use_onednn
 
 
 @pytest.mark.parametrize(('machine', 'before', 'after'), [
@@ -39,9 +39,16 @@ def test_main_switches_it_on_before_it_imports_tensorflow(pictures_folder, tmp_p
     assert process.stderr.strip() == '1', process.stdout
 
 
+def test_keras_makes_no_folder_called_tilde_where_nobody_is_at_home(monkeypatch, homeless):
+    monkeypatch.setattr(os, 'environ', {})
+    with loading_tensorflow():
+        pass
+    assert os.environ['KERAS_HOME'] == os.devnull
+
+
 ABORTS = """
 import os, sys
-os.write(2, b'WARNING: All log messages before ...\\nI0000 00:00:17.5 18236 port.cc:153] oneDNN custom operations are on.\\n'
+os.write(2, b'WARNING: All log messages before ...\\nI0000 00:00:17.5 18236 port.cc:153] oneDNN is on.\\n'
             b'2026-11-26 22:00:00.0: I tensorflow/core/util/port.cc:153] oneDNN\\n')
 os.write(2, b'F0000 00:00:17.5 18236 cpu_feature_guard.cc:37] compiled to use AVX, which is not available.\\n')
 os.write(2, b"terminate called after throwing an instance of 'std::system_error'\\n")
