@@ -45,7 +45,8 @@ class Interrupted(Stop):
 def reason(problem):
     """The reason in an error: an OSError's own, or what follows ';' in a TensorFlow error ("path; reason")."""
     said = re.search(r'; (.+)', str(problem))
-    return getattr(problem, 'strerror', None) or (said[1] if said else str(problem).splitlines()[0])
+    told = said[1] if said else str(problem).partition('\n')[0]
+    return getattr(problem, 'strerror', None) or told or type(problem).__name__
 
 
 def shown(value):

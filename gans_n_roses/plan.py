@@ -1,9 +1,11 @@
 """The plan: what main.py was asked to do, decided and checked once, before TensorFlow starts, which takes seconds."""
 
+import contextlib
 import os
 import secrets
 import shutil
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from gans_n_roses.errors import BadInput
@@ -196,16 +198,38 @@ def _needed_to_train(settings):
 
 
 def _check_memory(settings, needs):
-    """Refuse what needs more than the machine's memory, and name the setting that needs most."""
-    try:
-        memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
-        return
+    """Refuse what needs more than the memory there is, and name the setting that needs most."""
+    memory = _memory()
     if sum(needs.values()) > memory:
         name = max(needs, key=needs.get)
         raise BadInput(f'{name} is {getattr(settings, name.lower())} {settings.origin.place(name)}, which needs some '
-                       f'{needs[name] / 2**30:.0f} GB of memory, but this machine has {memory / 2**30:.0f} GB: '
+                       f'{needs[name] / 2**30:.1f} GB of memory, but this program may have {memory / 2**30:.1f} GB: '
                        f'lower {name}.')
+
+
+def _memory(groups=Path('/proc/self/cgroup'), root='/sys/fs/cgroup'):
+    """The bytes of memory that this process may have: the machine's, or what `ulimit -v` or a container leaves of it.
+
+    Args:
+      groups: Path of the file that names the process's control groups, a line "number:controllers:/folder" for each.
+      root: folder of all control groups.
+    Returns:
+      int; infinite where the system says nothing.
+    """
+    limits = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
+        limits.append(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
+        limits += [limit for limit in resource.getrlimit(resource.RLIMIT_AS) if limit != resource.RLIM_INFINITY]
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, folder = line.split(':', 2)
+        first = 'memory' in controllers.split(',')  # control groups of version 1; the second names no controllers
+        lowest = Path(f'{root}/memory{folder}' if first else f'{root}{folder}')
+        for group in (lowest, *lowest.parents):  # a limit holds for the groups within
+            with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+                limits.append(int((group / ('memory.limit_in_bytes' if first else 'memory.max')).read_text()))
+    return min(limits, default=float('inf'))
 
 
 def _check_disk(settings, run):

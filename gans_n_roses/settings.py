@@ -237,6 +237,8 @@ def in_own_type(name, value, folder=''):
       folder: as in `settings_from`.
     Returns:
       the value; a path is absolute, the name of a run stays a name.
+    Raises:
+      BadInput: a path begins at a home folder, or at a working folder, that there is none of.
     """
     types = RULES[name].types
     if int in types and float not in types and isinstance(value, float) and value.is_integer():
@@ -244,6 +246,9 @@ def in_own_type(name, value, folder=''):
     if name not in PATHS or not isinstance(value, str) or not value.strip():
         return value
     path = os.path.expanduser(value)
+    if path.partition(os.sep)[0] == '~':
+        raise BadInput(f'{name} is {shown(value)}, but the system knows no home folder of yours: write the path '
+                       'without ~, or set the environment variable HOME.')
     if name in RUN_NAMES and os.path.basename(path) == path and path not in ('.', '..'):
         return path
     try:

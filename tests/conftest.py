@@ -67,6 +67,14 @@ def tiny(tmp_path_factory):
     return {**TINY, 'DATASET_PATH': make_pictures(tmp_path_factory.mktemp('data') / 'pictures')}
 
 
+@pytest.fixture
+def homeless(monkeypatch):
+    """No HOME, and a user whom the system does not know, as in many a container."""
+    pwd = pytest.importorskip('pwd')
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.setattr(pwd, 'getpwuid', {}.__getitem__)
+
+
 @pytest.fixture(scope='session')
 def oracle():
     """The layers and both networks in NumPy float64, written from their definitions."""

@@ -254,9 +254,31 @@ def test_a_batch_that_does_not_fit_into_memory(make_settings, tmp_path, monkeypa
         (tmp_path / f'{number}.png').touch()
     monkeypatch.setattr(planning.os, 'sysconf', {'SC_PHYS_PAGES': 2**18, 'SC_PAGE_SIZE': 2**12}.get)
     assert remarks(make_settings(dataset_path=str(tmp_path), batch_size=12)) == []
-    with pytest.raises(BadInput, match=r'BATCH_SIZE is 400 in mission_control\.py, which needs some 2 GB of memory, '
-                                       r'but this machine has 1 GB: lower BATCH_SIZE\.'):
+    with pytest.raises(BadInput, match=r'BATCH_SIZE is 400 in mission_control\.py, which needs some 1\.7 GB of '
+                                       r'memory, but this program may have 1\.0 GB: lower BATCH_SIZE\.'):
         make_plan(make_settings(dataset_path=str(tmp_path), batch_size=400))
+
+
+@pytest.mark.parametrize(('groups', 'files', 'bytes_allowed'), [
+    ('0::/\n', {'memory.max': '12345'}, 12345),  # as a container sees itself
+    ('0::/\n', {'memory.max': 'max'}, 2**30),
+    ('0::/a.slice/b.scope\n', {'a.slice/memory.max': '12345', 'a.slice/b.scope/memory.max': '99999'}, 12345),
+    ('5:cpu:/b\n4:memory:/b\n0::/\n', {'memory/b/memory.limit_in_bytes': '12345'}, 12345),
+    ('4:hugetlb,memory:/not/seen/here\n', {'memory/memory.limit_in_bytes': '12345'}, 12345),
+    ('4:memory:/\n', {'memory/memory.limit_in_bytes': str(2**63 - 4096)}, 2**30),
+    ('', {}, 2**30)])
+def test_a_containers_limit_of_memory_is_known(tmp_path, monkeypatch, groups, files, bytes_allowed):
+    monkeypatch.setattr(planning.os, 'sysconf', {'SC_PHYS_PAGES': 2**18, 'SC_PAGE_SIZE': 2**12}.get)
+    for name, text in {'groups': groups, **{f'root/{file}': text for file, text in files.items()}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert planning._memory(tmp_path / 'groups', tmp_path / 'root') == bytes_allowed
+
+
+def test_a_users_limit_of_memory_is_known(tmp_path, monkeypatch):
+    resource = pytest.importorskip('resource')
+    monkeypatch.setattr(resource, 'getrlimit', lambda _: (12345, resource.RLIM_INFINITY))
+    assert planning._memory(tmp_path / 'no groups') == 12345
 
 
 @pytest.fixture

@@ -390,6 +390,13 @@ def test_a_printed_command_gives_the_same_settings_again(argument):
     assert read_settings(SHIPPED, words[2:]) == settings
 
 
+@pytest.mark.parametrize('path', ['~', '~/roses', '~//roses'])
+def test_a_path_at_home_is_refused_where_nobody_is_at_home(path, homeless):
+    with pytest.raises(BadInput, match=r"^RESULTS_PATH is '~.*', but the system knows no home folder of yours: "):
+        read_settings(SHIPPED, [f'RESULTS_PATH={path}'])
+    assert read_settings(SHIPPED, ['RESULTS_PATH=./~']).results_path.endswith(f'{os.sep}~')
+
+
 @pytest.mark.parametrize('name', ['DATASET_PATH', 'RESULTS_PATH', 'RUN'])
 def test_a_path_may_begin_at_home(monkeypatch, edited, name):
     monkeypatch.setenv('HOME', '/home/gardener')

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import os
+import shutil
 import stat
 
 import filelock
@@ -34,7 +35,7 @@ def write_file(path, content):
     aside = path.with_name(f'.{path.name}.partial')
     with _naming(path):
         try:
-            aside.unlink(missing_ok=True)  # left by a process that was killed, or a link that leads elsewhere
+            remove(aside)  # left by a process that was killed, or a link that leads elsewhere
             with open(aside, 'xb') as file:
                 file.write(content)
             put_in_place(aside, path)
@@ -42,6 +43,14 @@ def write_file(path, content):
             with contextlib.suppress(OSError):  # the error of the write is the one to tell
                 aside.unlink(missing_ok=True)
             raise
+
+
+def remove(path):
+    """Delete a file, a link, a pipe, or a folder and all that is in it, if there is one. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def put_in_place(aside, path):

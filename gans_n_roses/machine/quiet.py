@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 
@@ -11,12 +12,17 @@ from gans_n_roses.machine.streams import unfailing
 
 LEVEL = 'TF_CPP_MIN_LOG_LEVEL'
 ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
+# A program of the shell that is told once a block has ended. If nobody tells it, the process has aborted: it shows what
+# was held back in the file $1, but for TensorFlow's notes, warnings and errors, which start-up always has.
+WATCH = 'read -r ended || { grep -Ev "^WARNING|^[IWE][0-9]{4} |: [IWE] " "$1"; rm -f "$1"; }'
 
 
 @contextlib.contextmanager
 def loading_tensorflow(errors=True):
     """For the block that imports TensorFlow: `use_onednn`, then `quietly`; TensorFlow also looks for GPUs in it."""
     use_onednn()
+    if os.path.expanduser('~') == '~':  # no home folder is known: Keras would keep its settings in a folder called "~"
+        os.environ.setdefault('KERAS_HOME', os.devnull)
     with quietly(errors):
         yield
         import tensorflow  # here: this module is loaded before it
@@ -37,8 +43,9 @@ def use_onednn():
 def quietly(errors=True):
     """Hold back what is written to standard error, also by C++ code; all of it is shown if the block fails.
 
+    TensorFlow aborts where the processor lacks AVX or no thread can be started: another process then shows why.
     Nothing is held back if the environment sets TF_CPP_MIN_LOG_LEVEL to 0 or 1, if there is no standard error, or if
-    there is no room for a temporary file.
+    there is no room for a temporary file or that process.
 
     Args:
       errors: False also keeps TensorFlow from logging errors as long as the process lives, if this is the first call:
@@ -48,7 +55,9 @@ def quietly(errors=True):
         yield
         return
     try:
-        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below; only opening it may fail without harm)
+        held = tempfile.NamedTemporaryFile()  # noqa: SIM115  (closed below; only opening it may fail without harm)
+        watcher = os.name == 'posix' and subprocess.Popen(['sh', '-c', WATCH, 'sh', held.name], stdin=subprocess.PIPE,
+                                                          stdout=2, stderr=subprocess.DEVNULL)
     except OSError:
         yield
         return
@@ -60,6 +69,9 @@ def quietly(errors=True):
             with contextlib.suppress(OSError):  # nobody may be reading; the error of the block is the one to tell
                 os.write(screen, held.read())
             raise
+        finally:
+            if watcher:
+                watcher.communicate(b'ended\n')
 
 
 @contextlib.contextmanager

@@ -113,7 +113,12 @@ def read_through_cache(root, files, image_size):
     Returns:
       Cache, with the files filled in; None where it cannot be written, which is told.
     """
-    path = cache_path(root, image_size)
+    try:
+        path = cache_path(root, image_size)
+    except RuntimeError as problem:
+        print(f'No cache of decoded pictures is kept ({problem}): set the environment variable HOME or XDG_CACHE_HOME.',
+              flush=True)
+        return None
     try:
         # Without a lock at first: nothing is written where nothing has changed.
         cache = _open(path, root, image_size)
@@ -130,11 +135,15 @@ def read_through_cache(root, files, image_size):
 
 
 def cache_path(root, image_size):
-    """Path of a folder's cache: in the user's folder for caches, or where XDG_CACHE_HOME of the environment says."""
+    """Path of a folder's cache: in the user's folder for caches, or where XDG_CACHE_HOME of the environment says.
+
+    Raises:
+      RuntimeError: the system knows no home folder of the user's.
+    """
     base = os.environ.get('XDG_CACHE_HOME', '')
     if not os.path.isabs(base):
         home = {'darwin': '~/Library/Caches', 'win32': os.environ.get('LOCALAPPDATA', '~/AppData/Local')}
-        base = os.path.expanduser(home.get(sys.platform, '~/.cache'))
+        base = Path(home.get(sys.platform, '~/.cache')).expanduser()
     folder = os.path.realpath(root)
     name = re.sub(r'[^\w-]', '_', os.path.basename(folder), flags=re.ASCII)[:50]
     place = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()

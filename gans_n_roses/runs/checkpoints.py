@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, RunFailed, reason
-from gans_n_roses.machine.files import put_in_place, working_in, write_file
+from gans_n_roses.machine.files import put_in_place, read_file, remove, working_in, write_file
 from gans_n_roses.runs.folders import checkpoint_names
 from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_score, read_state
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
+PARTIAL = '.partial'  # folder in Saved_Models that checkpoints are written in
 KINDS = {'latest': ('best', 'train'), 'best': ('best',)}
 READ_ATTEMPTS = 100  # a run that is being trained may delete a checkpoint between our seeing and our reading it
 
@@ -86,34 +87,40 @@ def save_best(session, ops, folder, iteration, state, score):
 
 
 def _save(session, ops, folder, kind, iteration, values, kept):
-    name, aside = f'{kind}-{iteration}', folder / '.partial'
+    name, aside = f'{kind}-{iteration}', folder / PARTIAL
     if not session.run(ops.finite):
         raise RunFailed(f'A weight is not finite at iteration {iteration}: it is not saved.')
     try:
-        aside.mkdir(exist_ok=True)
+        remove(aside)  # left by a process that was killed, or a link that leads elsewhere
+        aside.mkdir()
         feeds = {placeholder: values[each] for each, placeholder in ops.state.items()}
         session.run(ops.save, {ops.prefix: os.fsencode(aside / name), **feeds})
         for suffix in (DATA, INDEX):
             put_in_place(aside / (name + suffix), folder / (name + suffix))
-        _delete_older(folder, kind, kept)
+        _delete_others(folder, name, kept)
     except (OSError, tf.errors.OpError) as problem:
         raise RunFailed(f'Iteration {iteration} cannot be saved in {folder}: {reason(problem)}.') from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _delete_older(folder, kind, kept):
+def _delete_others(folder, newest, kept):
+    """Delete a kind's checkpoints but for `newest` and those before it, `kept` in all; a later best one was worse."""
+    kind = newest.partition('-')[0]
     names = checkpoint_names(folder, [kind])
-    for name in names[:-kept]:
-        _delete(folder, name)
+    stay = names[:names.index(newest) + 1][-kept:]
+    for name in names:
+        if name not in stay:
+            _delete(folder, name)
     for data in folder.glob(f'{kind}-*{DATA}'):
         # A process that was killed between deleting the index and the data has left the data.
         if not (folder / data.name.replace(DATA, INDEX)).exists():
             data.unlink()
     if kind == 'train':  # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[-kept:]]
-        write_file(folder / 'checkpoint', '\n'.join(lines).encode())
+        lines = [f'model_checkpoint_path: "{newest}"', *(f'all_model_checkpoint_paths: "{name}"' for name in stay)]
+        listing, content = folder / 'checkpoint', '\n'.join(lines).encode()
+        if not (listing.is_file() and read_file(listing) == content):  # a run can be resumed where the disk is full
+            write_file(listing, content)
 
 
 def _delete(folder, name):
@@ -195,27 +202,34 @@ def best_score(folder):
     if not checkpoint_names(folder, KINDS['best']):
         return np.inf
     try:
-        return read_newest(folder, 'best').score
+        best = read_newest(folder, 'best')
     except BadInput:  # torn, and named: the next one measured takes its place
         return np.inf
+    with contextlib.suppress(OSError):  # it is tried again when the next one is saved
+        _delete_others(folder, best.path.name, kept=1)  # a process that was killed has left the best before it
+    return best.score
 
 
-def clear_later(folder, newest):
-    """Rename the torn checkpoints that are later than the one a run resumes from: training makes them again.
+def clear_up(folder, newest, kept):
+    """Finish the save that a kill may have cut short, and rename torn checkpoints: training makes them again.
 
-    None of them is then taken for the run's newest. Whole ones stay, a best one of a later iteration too.
+    None of those that are later than the one a run resumes from is then taken for the run's newest. Whole ones stay, a
+    best one of a later iteration too.
 
     Args:
       folder: Path of Saved_Models.
       newest: Checkpoint that the run resumes from.
+      kept: number of checkpoints to keep.
     Raises:
-      OSError: a file cannot be renamed.
+      OSError: a file cannot be changed.
     """
     names = checkpoint_names(folder)
     for name in names[names.index(newest.path.name) + 1:]:
         for suffix in (INDEX, DATA):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / (name + suffix), folder / f'torn-{name}{suffix}')
+    remove(folder / PARTIAL)
+    _delete_others(folder, newest.path.name, kept)
 
 
 def restore(session, variables, values, source):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -65,16 +66,25 @@ def make_run_folder(settings, now):
         for attempt in range(1, 1000):
             run = RunFolder(parent / (name if attempt == 1 else f'{name}_{attempt}'))
             try:
-                run.path.mkdir()
+                _make_folders(run)
                 break
             except FileExistsError:
                 continue
-        for folder in (run.tensorboard, run.generated_images, run.path / 'Saved_Models'):
-            folder.mkdir()
     except OSError as problem:
         raise BadInput(f'No run can be kept in {parent}: {problem.strerror}. '
                        'Set RESULTS_PATH to a folder that can be written.') from None
     return run
+
+
+def _make_folders(run):
+    """All or none of them: a folder of a run that never began would be the latest run. Raises OSError."""
+    run.path.mkdir()
+    try:
+        for folder in (run.tensorboard, run.generated_images, run.saved_models):
+            folder.mkdir()
+    except OSError:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def departures(settings):

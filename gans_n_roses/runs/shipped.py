@@ -1,8 +1,6 @@
 """The model that ships with the project: the weights of both networks in one file, roses_64.npz, beside its card."""
 
 import io
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,9 @@ from gans_n_roses.runs.weights import AVERAGE, ITERATIONS, fingerprint, weights_
 SHIPPED = 'shipped'  # what RUN and START_FROM call it
 FILE = Path(__file__).parents[1] / SHIPPED / 'roses_64.npz'
 MOST_BYTES = 20 * 10**6  # git keeps every version of it for ever
-FACTS = ('image_size', 'z_dim', ITERATIONS, 'fingerprint')  # entries of the file that are no weights
+MOST_UNPACKED = 2 * MOST_BYTES  # weights in float16 shrink by a tenth
+FACTS = ('image_size', 'z_dim', ITERATIONS)  # entries of the file beside its weights, int64
+MARK = 'fingerprint'  # entry: of all others
 
 
 class ShippedModel(NamedTuple):
@@ -25,7 +25,7 @@ class ShippedModel(NamedTuple):
     values: dict  # name of a variable → float32 array; "global_step" is the number of iterations that made them
     image_size: int
     z_dim: int
-    fingerprint: str  # of the weights as they are in the file, in float16
+    fingerprint: str  # of the facts, and the weights as they are in the file, in float16
 
 
 def shipped_exists():
@@ -49,16 +49,20 @@ def read_shipped(path=None, setting='RUN'):
         raise BadInput(f"{setting} is '{SHIPPED}', but this copy of the project has no shipped model: there is no "
                        f'{path}. Name a run of your own, or leave {setting} out.')
     try:
-        with np.load(io.BytesIO(read_file(path)), allow_pickle=False) as file:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f'it is larger than {MOST_BYTES / 1e6:.0f} MB')
+        with np.lib.npyio.NpzFile(io.BytesIO(read_file(path))) as file:  # which loads no pickles
+            if sum(entry.file_size for entry in file.zip.infolist()) > MOST_UNPACKED:
+                raise ValueError(f'it unpacks to more than {MOST_UNPACKED / 1e6:.0f} MB')
             entries = {name: file[name] for name in file.files}
-        facts = {name: entries.pop(name).item() for name in FACTS}
-        if facts['fingerprint'] != fingerprint(entries) or not all(map(_is_weight, entries.values())):
-            raise ValueError('its weights are not those that were written')
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as why:
+        mark = str(entries.pop(MARK, ''))
+        if mark != fingerprint(entries):
+            raise ValueError('it is not as it was written')
+        image_size, z_dim, iterations = (int(entries.pop(name)) for name in FACTS)
+        values = {name: value.astype(np.float32) for name, value in entries.items()}
+    except Exception as why:  # zipfile and NumPy raise a dozen kinds for damaged bytes
         raise BadInput(f'{path} is no whole model ({reason(why)}): put it back as it came with the project.') from None
-    values = {name: value.astype(np.float32) for name, value in entries.items()}
-    return ShippedModel(path, {**values, ITERATIONS: np.int64(facts[ITERATIONS])}, facts['image_size'],
-                        facts['z_dim'], facts['fingerprint'])
+    return ShippedModel(path, {**values, ITERATIONS: np.int64(iterations)}, image_size, z_dim, mark)
 
 
 def write_shipped(path, values, image_size, z_dim):
@@ -79,18 +83,15 @@ def write_shipped(path, values, image_size, z_dim):
     with np.errstate(over='ignore'):  # told below
         halves = {name: weights.get(name + AVERAGE, value).astype(np.float16)
                   for name, value in weights.items() if not name.endswith(AVERAGE)}
-    large = [name for name, value in halves.items() if not _is_weight(value)]
+    large = [name for name, value in halves.items() if not np.isfinite(value).all()]
     if large:
         raise BadInput(f'{large[0]} holds weights beyond 65504, the largest of float16: this model cannot be shipped.')
+    facts = map(np.int64, (image_size, z_dim, values.get(ITERATIONS, 0)))
+    entries = {**dict(zip(FACTS, facts, strict=True)), **halves}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, image_size=image_size, z_dim=z_dim, fingerprint=fingerprint(halves),
-                        **{ITERATIONS: values.get(ITERATIONS, 0)}, **halves)
+    np.savez_compressed(buffer, **{MARK: fingerprint(entries)}, **entries)
     if buffer.tell() > MOST_BYTES:
         raise BadInput(f'The model takes {buffer.tell() / 1e6:.1f} MB, but at most {MOST_BYTES / 1e6:.0f} MB are '
                        f'shipped: a model of at most 64 pixels fits, this one has {image_size}.')
     write_file(path, buffer.getvalue())
     return read_shipped(path)
-
-
-def _is_weight(value):
-    return value.dtype == np.float16 and bool(np.isfinite(value).all())

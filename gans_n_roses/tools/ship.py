@@ -17,7 +17,7 @@ CARD = """# {path.stem}
 Both networks of {image_size} pixels, z of {z_dim} numbers, after {iterations} iterations. Weights are in float16;
 those of the generator are its moving average where the run kept one.
 
-- Fingerprint (SHA-256 of the weights): `{fingerprint}`
+- Fingerprint (SHA-256 of the file's contents): `{fingerprint}`
 {training}
 Licence: MIT, as the project.
 """

@@ -1,6 +1,7 @@
 """The training run: a folder of pictures in, a run folder out."""
 
 import contextlib
+import shutil
 from datetime import datetime
 
 import numpy as np
@@ -13,8 +14,8 @@ from gans_n_roses.machine.session import within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.pictures.folder import read_folder
-from gans_n_roses.runs.checkpoints import best_score, build_save, clear_later, read_newest, restore_run, save_checkpoint
-from gans_n_roses.runs.folders import how_to_go_on, make_run_folder
+from gans_n_roses.runs.checkpoints import best_score, build_save, clear_up, read_newest, restore_run, save_checkpoint
+from gans_n_roses.runs.folders import checkpoint_names, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import record_options
 from gans_n_roses.runs.state import NOT_YET
 from gans_n_roses.training.introduction import introduce, what_to_load
@@ -55,9 +56,10 @@ def train(plan):
         _require_batch(settings, len(dataset.images), team.cluster)
         weights = first_weights(plan)
 
-        # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
-        with StopRequest() as stop, _claimed(plan, settings) as run, \
-                tf.Graph().as_default() as graph, team.open_session() as session:
+        # From here on a signal waits for a checkpoint: a run's folder without one could not go on. The session is
+        # opened before there is a folder, since TensorFlow ends the process where it cannot start its threads.
+        with StopRequest() as stop, tf.Graph().as_default() as graph, team.open_session() as session, \
+                _claimed(plan, settings) as run:
             # Networks
             if team.leads:
                 print('Building the networks', flush=True)
@@ -164,7 +166,10 @@ def _require_batch(settings, count, cluster):
 
 @contextlib.contextmanager
 def _claimed(plan, settings):
-    """The run's folder, held until the end of the block, so that no other process trains it; None to a follower."""
+    """The run's folder, held until the end of the block, so that no other process trains it; None to a follower.
+
+    If the block fails before a new run's first checkpoint, the folder is deleted: the run could not go on.
+    """
     if not plan.cluster.leads:
         yield None
         return
@@ -175,25 +180,30 @@ def _claimed(plan, settings):
         raise BadInput(f'{run.path} cannot be written: {problem.strerror}. Make it so, or train a new run.') from None
     if claim is None:
         raise BadInput(f'{run.path} is being trained right now by another process: wait for it, or stop it first.')
-    with claim:
-        yield run
+    try:
+        with claim:
+            yield run
+    except BaseException:
+        if not plan.run and not checkpoint_names(run.saved_models):
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def _restore(training):
     """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
     settings, run = training.settings, training.run
     newest = read_newest(run.saved_models)
-    if newest.iteration >= settings.n_iterations:
-        raise BadInput(f'The run has made its {newest.iteration} iterations and N_ITERATIONS is '
-                       f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
     state = restore_run(training.session, newest, settings)
     try:
         for folder in (run.tensorboard, run.generated_images):  # one may have deleted them to save room
             folder.mkdir(exist_ok=True)
-        clear_later(run.saved_models, newest)
+        clear_up(run.saved_models, newest, settings.checkpoints_kept)
         delete_grids(run, newest.iteration)
     except OSError as problem:
         raise BadInput(f'{problem.filename} cannot be changed: {problem.strerror}. Make {run.path} writable.') from None
+    if newest.iteration >= settings.n_iterations:
+        raise BadInput(f'The run has made its {newest.iteration} iterations and N_ITERATIONS is '
+                       f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
     return newest.iteration, state
 
 

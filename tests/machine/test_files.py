@@ -42,7 +42,7 @@ def test_what_lies_in_the_place_of_the_file_aside_is_not_written_through(tmp_pat
     other.write_bytes(b'mine')
     aside = tmp_path / '.rose.partial'
     for lay in (lambda: aside.symlink_to(other), lambda: os.link(other, aside), lambda: os.mkfifo(aside),
-                lambda: aside.write_bytes(b'left by a process that was killed')):
+                lambda: aside.mkdir(), lambda: aside.write_bytes(b'left by a process that was killed')):
         lay()
         write_file(path, b'whole')
         assert path.is_file() and not path.is_symlink()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from conftest import REPO
 
 from gans_n_roses.machine import quiet
-from gans_n_roses.machine.quiet import LEVEL, ONEDNN, quietly, silenced, use_onednn
+from gans_n_roses.machine.quiet import LEVEL, ONEDNN, loading_tensorflow, quietly, silenced, use_onednn
 
 
 @pytest.mark.parametrize(('machine', 'before', 'after'), [
@@ -38,6 +39,42 @@ def test_main_switches_it_on_before_it_imports_tensorflow(pictures_folder, tmp_p
         [sys.executable, REPO / 'main.py', f'DATASET_PATH={pictures_folder}', f'RESULTS_PATH={tmp_path}',
          'BATCH_SIZE=2'], capture_output=True, text=True, env={**environment, 'PYTHONPATH': str(stand_in.parent)})
     assert process.stderr.strip() == '1', process.stdout
+
+
+def test_keras_makes_no_folder_called_tilde_where_nobody_is_at_home(monkeypatch, homeless):
+    monkeypatch.setattr(os, 'environ', {})
+    with loading_tensorflow():
+        pass
+    assert os.environ['KERAS_HOME'] == os.devnull
+
+
+ABORTS = """
+import os, sys
+os.write(2, b'WARNING: All log messages before ...\\nI0000 00:00:17.5 18236 port.cc:153] oneDNN is on.\\n'
+            b'2026-11-26 22:00:00.0: I tensorflow/core/util/port.cc:153] oneDNN\\n')
+os.write(2, b'F0000 00:00:17.5 18236 cpu_feature_guard.cc:37] compiled to use AVX, which is not available.\\n')
+os.write(2, b"terminate called after throwing an instance of 'std::system_error'\\n")
+os.{how}
+"""
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='signals and a shell as POSIX has them')
+@pytest.mark.parametrize('how', ['abort()', 'kill(os.getpid(), 4)'])
+@pytest.mark.parametrize('workers', [[], [{'worker': ['127.0.0.1:1', '127.0.0.1:2']}]])
+def test_the_last_words_of_a_tensorflow_that_aborts_are_shown(pictures_folder, tmp_path, how, workers):
+    stand_in = tmp_path / 'path' / 'tensorflow'
+    stand_in.mkdir(parents=True)
+    stand_in.joinpath('__init__.py').write_text(ABORTS.format(how=how))
+    tasks = [{'cluster': cluster, 'task': {'type': 'worker', 'index': 0}} for cluster in workers]
+    process = subprocess.run(
+        [sys.executable, REPO / 'main.py', f'DATASET_PATH={pictures_folder}', f'RESULTS_PATH={tmp_path}',
+         'BATCH_SIZE=2'], capture_output=True, text=True,
+        env={**os.environ, LEVEL: '2', 'PYTHONPATH': str(stand_in.parent), 'TMPDIR': str(tmp_path),
+             **{'TF_CONFIG': json.dumps(task) for task in tasks}})
+    assert process.returncode < 0
+    said = process.stderr.splitlines()
+    assert len(said) == 2 and 'compiled to use AVX' in said[0] and 'std::system_error' in said[1]
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]  # no file is left in the folder for them
 
 
 @pytest.mark.parametrize(('level', 'seen'), [(None, ''), ('2', ''), ('1', 'chatter'), ('0', 'chatter')])
@@ -68,7 +105,7 @@ def test_no_room_to_hold_messages_back_is_no_fault(monkeypatch, capfd):
     def full():
         raise OSError('No space left on device')
     monkeypatch.setattr(os, 'environ', {})
-    monkeypatch.setattr(quiet.tempfile, 'TemporaryFile', full)
+    monkeypatch.setattr(quiet.tempfile, 'NamedTemporaryFile', full)
     with quietly():
         os.write(2, b'chatter')
     assert capfd.readouterr().err == 'chatter'

@@ -319,6 +319,14 @@ def test_a_file_system_without_locks_costs_a_sentence(folder, path, monkeypatch,
     assert path.exists()
 
 
+def test_where_nobody_is_at_home_one_sentence_is_said_and_nothing_kept(folder, tmp_path, monkeypatch, capsys, homeless):
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.chdir(tmp_path)
+    assert cache.read_through_cache(folder, [], SIZE) is None
+    assert capsys.readouterr().out.startswith('No cache of decoded pictures is kept (')
+    assert [path.name for path in tmp_path.iterdir()] == ['pictures']
+
+
 def test_no_folder_for_it_costs_nothing_but_time(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('XDG_CACHE_HOME', str(put(tmp_path, 'file', b'')))
     found = read_folder(folder, SIZE)

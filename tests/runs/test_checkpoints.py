@@ -11,9 +11,9 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.runs import checkpoints
-from gans_n_roses.runs.checkpoints import best_score, clear_later, read_newest
+from gans_n_roses.runs.checkpoints import best_score, build_save, clear_up, read_newest, save_best, save_checkpoint
 from gans_n_roses.runs.folders import checkpoint_names, find_run, make_run_folder
-from gans_n_roses.runs.state import NOT_YET, SCORE
+from gans_n_roses.runs.state import NOT_YET, SCORE, RunState
 from gans_n_roses.sampling.saved_generator import open_generator
 
 DATA = '.data-00000-of-00001'
@@ -89,12 +89,62 @@ def test_a_run_goes_on_from_its_newest_train_and_nothing_whole_is_deleted(newest
         str(tmp_path / name) for name in ('train-10', 'train-6')]
     kept = {path: path.read_bytes() for name in ('train-1', 'best-4', 'train-5', 'best-6', 'best-9')
             for path in tmp_path.glob(f'{name}.*')}
-    clear_later(tmp_path, read_newest(tmp_path))
+    clear_up(tmp_path, read_newest(tmp_path), kept=5)
     assert checkpoint_names(tmp_path) == ['best-4', 'best-6', 'best-9', 'train-1', 'train-5']
     assert all(path.read_bytes() == content for path, content in kept.items())
     torn = {f'torn-train-{k}{suffix}' for k in (6, 10) for suffix in (DATA, '.index')}
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept} | torn
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept} | torn | {'checkpoint'}
     assert (newest(), best_score(tmp_path)) == (('train-5', []), 3)
+
+
+def test_what_a_kill_left_of_a_save_is_cleared_up(tmp_path):
+    """Killed after train-9 and best-9 had got their names, before anything older was deleted."""
+    for name in ('train-3', 'train-6', 'train-9', 'best-6', 'best-9'):
+        write(tmp_path, name)
+    (tmp_path / f'train-1{DATA}').touch()
+    (tmp_path / '.partial').mkdir()
+    (tmp_path / 'checkpoint').write_text('model_checkpoint_path: "train-6"')
+    clear_up(tmp_path, read_newest(tmp_path), kept=2)
+    best_score(tmp_path)
+    assert checkpoint_names(tmp_path) == ['best-9', 'train-6', 'train-9']
+    assert {path.name for path in tmp_path.iterdir() if not path.suffix} == {'checkpoint'}
+    assert not list(tmp_path.glob('train-1.*'))
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'train-9')
+
+
+@pytest.fixture
+def saver():
+    """(session, SaveOps) of a graph that has one variable."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable('g_h1/w', initializer=np.float32([1, 2]))
+        session.run(tf.global_variables_initializer())
+        yield session, build_save()
+
+
+STATE_NOW = RunState(np.random.RandomState(1), np.zeros([4, 4], np.float32))
+
+
+def test_the_best_one_that_is_saved_stays_beside_a_later_one_that_was_worse(saver, tmp_path):
+    """After torn checkpoints a run resumes from before its best one, perhaps on other pictures."""
+    write(tmp_path, 'train-1')
+    write(tmp_path, 'best-9')
+    save_best(*saver, tmp_path, 3, STATE_NOW, 0.5)
+    assert checkpoint_names(tmp_path) == ['best-3', 'train-1']
+
+
+@pytest.mark.parametrize('lay', [
+    lambda aside, other: aside.symlink_to(other), lambda aside, _: aside.touch(), lambda aside, _: os.mkfifo(aside),
+    lambda aside, _: (aside.mkdir(), os.mkfifo(aside / f'train-3{DATA}'))], ids=['link', 'file', 'pipe', 'pipe in it'])
+def test_what_lies_in_the_place_of_the_folder_aside_is_not_written_through(saver, tmp_path, lay):
+    folder, other = tmp_path / 'Saved_Models', tmp_path / 'other'
+    folder.mkdir()
+    other.mkdir()
+    (other / f'train-3{DATA}').write_bytes(b'mine')
+    lay(folder / '.partial', other)
+    save_checkpoint(*saver, folder, 3, STATE_NOW, kept=1)
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == {f'train-3{DATA}': b'mine'}
+    assert {path.name for path in folder.iterdir()} == {'checkpoint', 'train-3.index', f'train-3{DATA}'}
+    assert read_newest(folder).iteration == 3
 
 
 def test_a_best_one_is_the_newest_only_where_no_other_is_whole(newest, tmp_path):
@@ -104,7 +154,7 @@ def test_a_best_one_is_the_newest_only_where_no_other_is_whole(newest, tmp_path)
         os.truncate(tmp_path / f'{name}{DATA}', 9)
     found, said = newest()
     assert (found, len(said)) == ('best-3', 3)
-    clear_later(tmp_path, read_newest(tmp_path))
+    clear_up(tmp_path, read_newest(tmp_path), kept=5)
     assert checkpoint_names(tmp_path) == ['best-3']
 
 
@@ -141,7 +191,7 @@ def test_no_file_in_the_place_of_a_checkpoints_is_skipped(newest, tmp_path, make
     found, [said] = newest()
     assert found == 'train-1'
     assert f'train-2{suffix} is no file' in said
-    clear_later(tmp_path, read_newest(tmp_path))
+    clear_up(tmp_path, read_newest(tmp_path), kept=5)
     assert checkpoint_names(tmp_path) == ['train-1']
 
 

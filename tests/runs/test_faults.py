@@ -198,6 +198,47 @@ def test_run_killed_ten_times_is_the_run_that_was_not(launcher, small, tmp_path)
     print(f'\n{KILLS} kills by SIGKILL, {in_save} of them in a save; {last + 2} iterations made, each once')
 
 
+# A main.py that copies the run's folder each time that a file has got its name: what a kill at that moment leaves.
+COPIES = """
+import os, runpy, shutil, sys
+from pathlib import Path
+main, copies, replace = Path(os.environ['MAIN']), Path(os.environ['COPIES']), os.replace
+
+def replace_and_copy(aside, path):
+    replace(aside, path)
+    run = next(folder for folder in Path(path).parents if folder.parent.name == 'roses')
+    shutil.copytree(run, copies / f'{len(os.listdir(copies)):02} {Path(path).name}' / 'roses' / run.name)
+os.replace, sys.argv[0] = replace_and_copy, str(main)
+runpy.run_path(main, run_name='__main__')
+"""
+
+
+def test_run_killed_at_any_file_is_made_whole_by_resuming(launcher, small, tmp_path):
+    """Resumed from where a kill costs something: after the best one is saved, amid a save, before a deletion."""
+    copies, main = tmp_path / 'copies', tmp_path / 'main.py'
+    copies.mkdir()
+    main.write_text(COPIES)
+    settings = {**small, 'N_ITERATIONS': 4, 'CHECKPOINT_EVERY': 2, 'GRID_EVERY': 1, 'CHECKPOINTS_KEPT': 1}
+    ended = launcher.run({**settings, 'RESULTS_PATH': tmp_path / 'whole'}, main=str(main),
+                         environment={'MAIN': str(REPO / 'main.py'), 'COPIES': str(copies)})
+    assert ended.code == 0, ended.text
+    whole = only_run(tmp_path / 'whole')
+    names = {path.relative_to(whole.path) for path in whole.path.rglob('*') if 'tfevents' not in path.name}
+    moments = {copy.name.partition(' ')[2]: copy for copy in copies.iterdir()}
+    for name in ('best-2.index', 'train-2.index', 'best-4.index', f'train-4{DATA}', 'train-4.index'):
+        copy = moments.get(name)
+        if copy is None and name == 'best-4.index':  # it need not be better than the one before
+            continue
+        ended = launcher.run({**settings, 'RESULTS_PATH': copy, 'RESUME': True})
+        complete = 'The run has made its 4 iterations' in ended.text
+        assert (ended.code, complete) == ((2, True) if name == 'train-4.index' else (0, False)), ended.text
+        run = only_run(copy)
+        assert {path.relative_to(run.path) for path in run.path.rglob('*') if 'tfevents' not in path.name} == names
+        assert_same_state(run, whole, 4)
+        assert pictures_of(run) == pictures_of(whole)
+        assert curves(run) == curves(whole)
+
+
 # Torn checkpoints
 
 
@@ -344,9 +385,8 @@ def test_two_runs_of_one_second_keep_apart(launcher, small, tmp_path):
 
 def test_file_too_large_for_the_first_checkpoint(launcher, small, tmp_path):
     ended = launcher.run({**small, 'RESULTS_PATH': tmp_path}, file_limit=NO_CHECKPOINT_FITS)
-    run = only_run(tmp_path)
-    assert_told(ended, 1, 'Iteration 1 cannot be saved', run.saved_models, 'too large', 'Nothing was saved before')
-    assert not any(run.saved_models.iterdir())
+    assert_told(ended, 1, 'Iteration 1 cannot be saved', tmp_path, 'too large', 'Nothing was saved before')
+    assert not any((tmp_path / 'roses').iterdir())
 
 
 def test_file_too_large_for_a_later_checkpoint(launcher, asked, broken):
