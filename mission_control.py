@@ -34,10 +34,11 @@ MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # changes all that the discriminator sees; try 'translation'; also 'color', 'cutout', 'rotation'
 R1_GAMMA = 0.0  # keeps the discriminator calm near your pictures; 0 is off, try 0.1
 EMA_DECAY = 0.0  # makes roses from a moving average of the weights; 0 is off, try 0.999
-SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard
+SMOOTH = 0  # layers whose output is filtered, against the finest checkerboard; 1 is the last one, 2 the last two
 START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
 
 # Details
+WIDTH = 64  # channels of the layer next to the picture: 64 is the article's; 32 costs a quarter, 128 is the paper's
 RESULTS_PATH = './Results/'  # where runs are kept
 PRECISION = 'auto'  # takes 'bfloat16' where it is clearly faster than 'float32', and says so
 STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls

@@ -53,7 +53,7 @@ def train(plan):
         dataset = read_folder(settings.dataset_path, settings.image_size)
         team.settle_pictures(dataset)
         _require_batch(settings, len(dataset.images), team.cluster)
-        weights = first_weights(plan)
+        weights = first_weights(plan, dataset.images)
 
         # From here on a signal waits for a checkpoint: a run's folder without one could not go on.
         with StopRequest() as stop, _claimed(plan, settings) as run, \
