@@ -13,6 +13,8 @@ RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', the name of its f
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
 DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN (with DATASET_PATH=… that folder's)
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
+CHANNELS = 3  # of a picture: 3 colours, 1 for grey, 4 for colours with transparency
+FIT = 'crop'  # 'crop' takes the middle of a picture, 'pad' shows all of it, 'stretch' scales both sides to fit
 
 # Training
 RECIPE = 'article'  # 'auto' switches on what helps: all five remedies below, and our model of roses to start from

@@ -138,6 +138,8 @@ class Settings:
         lambda value: re.fullmatch(r'\w[\w.-]{,99}(?<!\.)', value) is not None and is_unicode(value))
     image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
     width: int = _one_of(OF_RUN, WIDTHS, before=64)
+    channels: int = _one_of(OF_RUN, (3, 1, 4), before=3)
+    fit: str = _one_of(OF_RUN, ('crop', 'pad', 'stretch'), before='crop')
     recipe: str = _one_of(OF_RUN, ('article', 'auto'), unset='article', before='article')
     n_iterations: int = _whole(OF_NOW, 1)
     batch_size: int = _whole(OF_NOW, 1)

@@ -20,9 +20,9 @@ AVERAGED_BEFORE = 'averaged_before'  # variable: iterations of the model that a 
 class GanGraph(NamedTuple):
     """Tensors that the loop feeds and fetches. Only `train_step` changes weights."""
 
-    images: tf.Tensor  # placeholder, float32 [batch, size, size, 3] in [-1, 1]
+    images: tf.Tensor  # placeholder, float32 [batch, size, size, channels] in [-1, 1]
     z: tf.Tensor  # placeholder, float32 [batch, z_dim] in (-1, 1)
-    fakes: tf.Tensor  # G(z), float32 [batch, size, size, 3] in [-1, 1]
+    fakes: tf.Tensor  # G(z), float32 [batch, size, size, channels] in [-1, 1]
     d_loss_real: tf.Tensor
     d_loss_fake: tf.Tensor
     d_loss: tf.Tensor
@@ -31,7 +31,7 @@ class GanGraph(NamedTuple):
     iteration: tf.Variable  # int64, number of iterations made
     scalars: dict  # name → scalar, to be fetched together with train_step
     sample_z: tf.Tensor  # placeholder, float32 [any, z_dim] in (-1, 1)
-    samples: tf.Tensor  # roses to look at, float32 [any, size, size, 3]; from averaged weights if EMA_DECAY is above 0
+    samples: tf.Tensor  # roses to look at, float32 [any, size, size, channels]; from averaged weights with EMA_DECAY
 
 
 def build_graph(settings, team=ALONE):
@@ -48,15 +48,15 @@ def build_graph(settings, team=ALONE):
     update they take the mean of their gradients, and so keep the same weights.
 
     Args:
-      settings: Settings; reads batch_size, image_size, width, z_dim, learning_rate, beta_1, ema_decay, augment,
-        r1_gamma, smooth, precision, seed and start_from.
+      settings: Settings; reads batch_size, image_size, channels, width, z_dim, learning_rate, beta_1, ema_decay,
+        augment, r1_gamma, smooth, precision, seed and start_from.
       team: the workers that train together; ALONE where there is only this one.
     Returns:
       GanGraph.
     """
     tf.set_random_seed(settings.seed)
     size = settings.image_size
-    images = tf.placeholder(tf.float32, [settings.batch_size, size, size, 3], 'real_images')
+    images = tf.placeholder(tf.float32, [settings.batch_size, size, size, settings.channels], 'real_images')
     z = tf.placeholder(tf.float32, [settings.batch_size, settings.z_dim], 'z')
     iteration = tf.train.get_or_create_global_step()
 
@@ -68,7 +68,8 @@ def build_graph(settings, team=ALONE):
         seed = tf.stack([settings.seed, 2 * iteration + update])
         return augment(pictures, names_in(settings.augment), seed, team.places(settings.batch_size, batches))
 
-    generate = partial(generator, image_size=size, dtype=dtype, smoothed=settings.smooth, width=settings.width)
+    generate = partial(generator, image_size=size, dtype=dtype, smoothed=settings.smooth, width=settings.width,
+                       channels=settings.channels)
     discriminate = partial(discriminator, width=settings.width)
     fakes = generate(z)
     # One pass over both took 5 % less time than two (bfloat16: 10 %). Each half keeps its own batch-norm statistics.

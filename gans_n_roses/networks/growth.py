@@ -33,13 +33,13 @@ def grows(values, settings):
 
     Args:
       values: dict of name → array, as a checkpoint has it.
-      settings: Settings; reads image_size, width and z_dim.
+      settings: Settings; reads image_size, width, channels and z_dim.
     """
     convolutions = sorted(name for name in values if re.fullmatch(r'd_h\d_conv/w', name))
     channels = [values[name].shape[-1] for name in convolutions]
     wanted = discriminator_channels(settings.image_size, settings.width)
     return (0 < len(channels) == generator_layers(values) < len(wanted) and wanted[-len(channels):] == channels
-            and 2 * values['d_h0_conv/w'].shape[2] <= settings.width
+            and values['d_h0_conv/w'].shape[2] == settings.channels
             and len(values['g_h0_lin/Matrix']) == settings.z_dim)
 
 
@@ -83,7 +83,8 @@ def _grow_generator(values, width, smoothed, seed):
         f'{new}/w': _of_pairs(ENLARGE, colors, width), f'{new}/b': np.zeros_like(bias)}
 
     def network(z, normalize):
-        return generator(z, BASE_SIZE * 2**(layers + 1), normalize, smoothed=smoothed, width=width)
+        return generator(z, BASE_SIZE * 2**(layers + 1), normalize, smoothed=smoothed, width=width,
+                         channels=colors)
     z = draw_z(np.random.RandomState(0), MEASURED, len(values['g_h0_lin/Matrix']))
     return grown | _undo(norm, _moments_at(norm, network, z, grown), 2 * colors)
 

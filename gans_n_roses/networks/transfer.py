@@ -18,6 +18,7 @@ class ModelShape(NamedTuple):
     z_dim: int  # length of z
     image_size: int  # height and width of its pictures
     width: int  # channels of the layer next to the picture
+    channels: int  # of its pictures
     smoothed: int  # number of layers, counted from the picture, whose output is filtered (SMOOTH)
 
 
@@ -40,15 +41,15 @@ def model_shape(values, source):
     if image_size not in IMAGE_SIZES:
         raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
                        f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
-    return ModelShape(len(matrix), image_size, values[f'g_h{layers}/w'].shape[-1], smoothed_layers(values))
+    return ModelShape(len(matrix), image_size, *values[f'g_h{layers}/w'].shape[:1:-1], smoothed_layers(values))
 
 
-def weight_shapes(image_size, z_dim, width=WIDTH):
+def weight_shapes(image_size, z_dim, width=WIDTH, channels=3):
     """The shapes of all weights of both networks: dict of name → tuple."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)  # of weights that are never made; under TF_DETERMINISTIC_OPS there must be one
-        generator(tf.zeros([1, z_dim]), image_size, width=width)
-        discriminator(tf.zeros([1, image_size, image_size, 3]), width=width)
+        generator(tf.zeros([1, z_dim]), image_size, width=width, channels=channels)
+        discriminator(tf.zeros([1, image_size, image_size, channels]), width=width)
         return {variable.op.name: tuple(variable.shape.as_list()) for variable in tf.trainable_variables()}
 
 

@@ -84,6 +84,8 @@ def departures(settings):
     kinds = names_in(settings.augment)
     words = {f'{settings.image_size}px': settings.image_size != 64,
              f'{settings.width}wide': settings.width != 64,
+             {1: 'grey', 4: 'alpha'}.get(settings.channels): settings.channels != 3,
+             settings.fit: settings.fit != 'crop',
              'mirror': settings.mirror,
              'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
              f'r1-{settings.r1_gamma:g}': settings.r1_gamma,

@@ -53,7 +53,7 @@ def open_generator(values, source):
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    z_dim, image_size, width, smoothed = model_shape(values, source)
+    z_dim, image_size, width, channels, smoothed = model_shape(values, source)
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of initial values, which are never drawn; TF_DETERMINISTIC_OPS asks for a seed
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')
@@ -66,7 +66,7 @@ def open_generator(values, source):
             layers.append((tf.nn.moments(x, [0, 1, 2]), frozen))
             return batch_norm(x, name, moments=frozen)
 
-        images = generator(z, image_size, normalize, smoothed=smoothed, width=width)
+        images = generator(z, image_size, normalize, smoothed=smoothed, width=width, channels=channels)
         pictures = tf.saturate_cast(tf.round((images + 1) * 127.5), tf.uint8)
         weights = weights_in({variable.op.name: variable for variable in tf.global_variables()})
         restore(session, {name + AVERAGE if name + AVERAGE in values else name: variable

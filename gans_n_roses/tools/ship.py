@@ -65,7 +65,7 @@ def ship(run_path, which, path):
         from gans_n_roses.networks.transfer import model_shape
         from gans_n_roses.runs.checkpoints import read_newest
     checkpoint, card = read_newest(run.saved_models, which), path.with_suffix('.md')
-    z_dim, image_size, _, _ = model_shape(checkpoint.values, checkpoint.path)
+    z_dim, image_size, *_ = model_shape(checkpoint.values, checkpoint.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model = write_shipped(path, checkpoint.values, image_size, z_dim)

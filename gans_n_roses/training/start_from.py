@@ -47,7 +47,7 @@ def first_weights(plan, pictures):
         return None
     grown = grows(values, settings)
     networks = grow(values, settings, pictures) if grown else values
-    shapes = weight_shapes(settings.image_size, settings.z_dim, settings.width)
+    shapes = weight_shapes(settings.image_size, settings.z_dim, settings.width, settings.channels)
     taken = fitting(networks, shapes)
     if not all(any(name.startswith(network) for name in taken) for network in ('g_', 'd_')):
         raise BadInput(f'START_FROM means {source}, which holds no two networks that these could begin from: it is no '
