@@ -13,6 +13,8 @@ RUN = 'latest'  # the run that LOAD and RESUME open: 'latest', its name or how t
 DATASET_PATH = './Dataset/Roses/'  # a folder of pictures, subfolders included
 DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOSEN (with DATASET_PATH=… that folder's)
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
+CHANNELS = 3  # of a picture: 3 colours, 1 for grey, 4 for colours with transparency
+FIT = 'crop'  # 'crop' takes the middle of a picture, 'pad' shows all of it, 'stretch' scales both sides to fit
 
 # Training
 RECIPE = 'article'  # 'auto' switches on what helps: all five remedies below, and our model of roses to start from
@@ -34,10 +36,11 @@ MIRROR = False  # True turns half of each batch left to right, at random
 AUGMENT = ''  # changes all that the discriminator sees; try 'translation'; also 'color', 'cutout', 'rotation'
 R1_GAMMA = 0.0  # keeps the discriminator calm near your pictures; 0 is off, try 0.1
 EMA_DECAY = 0.0  # makes roses from a moving average of the weights; 0 is off, try 0.999
-SMOOTH = False  # True filters what the generator makes, and so ends the finest checkerboard
+SMOOTH = 0  # layers whose output is filtered, against the finest checkerboard; 1 is the last one, 2 the last two
 START_FROM = ''  # a run whose weights a new run begins with, named as RUN is, or 'shipped': our model of roses
 
 # Details
+WIDTH = 64  # channels of the layer next to the picture: 64 is the article's; 32 costs a quarter, 128 is the paper's
 RESULTS_PATH = './Results/'  # where runs are kept
 PRECISION = 'auto'  # takes 'bfloat16' where the processor has instructions for it, else 'float32', and says so
 STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pictures no longer falls

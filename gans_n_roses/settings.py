@@ -18,6 +18,7 @@ SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures', 'savedmodel')
 AUGMENT_KINDS = ('color', 'translation', 'cutout', 'rotation')
 CHECKPOINTS = ('latest', 'best')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
+WIDTHS = (16, 32, 64, 128, 256)
 LARGEST_COUNT = 10**9
 LARGEST_DECAY = 0.999999  # 1 minus it is above 0 in float32 too, in which Adam and the average compute
 MISSING = object()
@@ -136,6 +137,9 @@ class Settings:
         OF_RUN, (str,), "a name of at most 100 letters, digits, '_', '-' and '.' that makes a folder on any system",
         lambda value: re.fullmatch(r'\w[\w.-]{,99}(?<!\.)', value) is not None and is_unicode(value))
     image_size: int = _one_of(OF_RUN, IMAGE_SIZES)
+    width: int = _one_of(OF_RUN, WIDTHS, before=64)
+    channels: int = _one_of(OF_RUN, (3, 1, 4), before=3)
+    fit: str = _one_of(OF_RUN, ('crop', 'pad', 'stretch'), before='crop')
     recipe: str = _one_of(OF_RUN, ('article', 'auto'), unset='article', before='article')
     n_iterations: int = _whole(OF_NOW, 1)
     batch_size: int = _whole(OF_NOW, 1)
@@ -151,7 +155,7 @@ class Settings:
     augment: str = _several(OF_NOW, AUGMENT_KINDS, "'' for none, or ", before='')
     r1_gamma: float = _number(OF_NOW, 'a number from 0 to 1000', lambda value: 0 <= value <= 1000, before=0.0)
     ema_decay: float = _decay(OF_RUN)
-    smooth: bool = _switch(OF_RUN, before=False)
+    smooth: int = _setting(OF_RUN, (int, bool), 'a whole number from 0 to 6', lambda value: 0 <= value <= 6, before=0)
     start_from: str = _text(OF_RUN, "'' for none, 'shipped', 'latest', the name of a run's folder, or its path",
                             empty=True, unset='', before='')
     results_path: str = _text(DOOR)

@@ -145,6 +145,7 @@ class Oracle:
         h = Oracle.dense(z, v['g_h0_lin/Matrix'], v['g_h0_lin/bias']).reshape(-1, 4, 4, 128)
         h = np.maximum(Oracle.batch_norm(h, v['g_bn1/gamma'], v['g_bn1/beta']), 0)
         h = Oracle.conv_transpose(h, v['g_h1/w'], v['g_h1/b'])
+        h = Oracle.smooth(h, v['g_smooth1/taps']) if 'g_smooth1/taps' in v else h
         h = np.maximum(Oracle.batch_norm(h, v['g_bn2/gamma'], v['g_bn2/beta']), 0)
         h = Oracle.conv_transpose(h, v['g_h2/w'], v['g_h2/b'])
         return np.tanh(Oracle.smooth(h, v['g_smooth/taps']) if 'g_smooth/taps' in v else h)

@@ -29,10 +29,11 @@ VALUES = {
     'dataset_chosen': (['roses', 'Roses_2', '2017', 'a-b.c', 'rosée', 'a' * 100],
                        ['', 'a' * 101, 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5,
                         None]),
+    'width': ([16, 32, 64, 128, 256], [0, 8, 48, 512, 64.0, '64', None, True]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT,
     'n_iterations': COUNT, 'batch_size': COUNT, 'learning_rate': RATE, 'beta_1': SHARE,
-    'z_dim': COUNT, 'ema_decay': SHARE, 'smooth': SWITCH,
+    'z_dim': COUNT, 'ema_decay': SHARE, 'smooth': ([0, 1, 3, 6, True, False], [-1, 7, 1.0, '1', None]),
     'start_from': (['', 'shipped', 'latest', 'my run'], ['  ', 'a\0b', 5, None, True, ['x']]),
     'recipe': (['article', 'auto'], ['', 'Auto', 'best', None, True]),
     'r1_gamma': ([0, 0.0, 1, 10.5, 1000], [-1, 1001, '1', None, True, NAN, INFINITE]),
@@ -127,7 +128,8 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
         'r1_gamma': 'from 0 to 1000', 'stop_when': "'' for never, or 'no better'",
         'start_from': "'' for none, 'shipped', 'latest'", 'recipe': "'article', 'auto'",
-        'mirror': 'True or False', 'smooth': 'True or False', 'checkpoint': "'latest', 'best'",
+        'mirror': 'True or False', 'checkpoint': "'latest', 'best'",
+        'smooth': 'a whole number from 0 to 6', 'width': '16, 32, 64, 128, 256',
         'augment': "'' for none, or 'color', 'translation', 'cutout', 'rotation'",
         'precision': "'float32', 'bfloat16', 'auto'",
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
@@ -350,7 +352,7 @@ def test_every_setting_belongs_to_one_place():
     assert set(places.values()) == {DOOR, OF_RUN, OF_NOW, OF_LOAD}
     assert {name for name in NAMES if places[name] == OF_RUN} == {
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'SMOOTH',
-        'PRECISION', 'SEED', 'N_SAMPLES'}
+        'PRECISION', 'SEED', 'N_SAMPLES', 'WIDTH'}
     assert {name for name in NAMES if places[name] in (DOOR, OF_LOAD)} == {
         'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES'}
 

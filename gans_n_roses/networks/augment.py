@@ -3,8 +3,9 @@
 The ranges are those of the paper's own code. Rotation is from Karras et al. 2020, arXiv:2006.06676, app. B, where kinds
 that only move pixels are among the most useful.
 
-Each kind is a function of float32 [batch, size, size, 3] and of `draw(numbers, ones, …)`, which gives uniform numbers
-[numbers, batch, *ones], each picture's own: from 0 to 1, or whole ones from a least one to below another.
+Each kind is a function of float32 [batch, size, size, channels] and of `draw(numbers, ones, …)`, which gives uniform
+numbers [numbers, batch, *ones], each picture's own: from 0 to 1, or whole ones from a least one to below another. The
+fourth channel, where there is one, is alpha from 0 to 2, so that what a kind clears, 0, is grey and transparent.
 """
 
 from functools import partial
@@ -13,6 +14,7 @@ import tensorflow.compat.v1 as tf
 
 SHIFT = 1 / 8  # the longest shift, as a share of the side
 CUTOUT = 1 / 2  # the square's side, as a share of the picture's
+ALPHA_FROM_ZERO = [0.0, 0.0, 0.0, 1.0]
 UPRIGHT = 5  # in eight pictures; one each is turned by one, two and three quarters
 
 
@@ -20,30 +22,38 @@ def augment(images, kinds, seed, among=None):
     """Change each picture's colours or place, clear a square of it or turn it, at random; gradients flow through.
 
     Args:
-      images: float32 [batch, size, size, 3] in [-1, 1].
+      images: float32 [batch, size, size, channels] in [-1, 1].
       kinds: names among KINDS; none leaves the pictures as they are.
       seed: integer tensor [2]. The same seed and batch size change pictures in the same way, on every machine.
       among: where `images` are only a part of what is changed by this seed, (number of all pictures, list of the
         places of `images` among them): each is changed as it would be beside all the others.
     Returns:
-      float32 [batch, size, size, 3]; colours may leave [-1, 1], as in the paper.
+      float32 [batch, size, size, channels]; colours may leave [-1, 1], as in the paper.
     """
+    transparent = images.shape[3] == 4
+    if transparent:
+        images += ALPHA_FROM_ZERO
     seeds = tf.random.experimental.stateless_split(seed, len(KINDS))
     for row, (kind, change) in enumerate(KINDS.items()):
         if kind in kinds:
             with tf.name_scope(f'augment_{kind}'):
                 images = change(images, partial(_draw, seeds[row], tf.shape(images)[0], among))
-    return images
+    return images - ALPHA_FROM_ZERO if transparent else images
 
 
 def color(images, draw):
-    """Shift brightness by up to ±0.5, scale saturation by 0 to 2, then contrast by 0.5 to 1.5."""
+    """Shift brightness by up to ±0.5, scale saturation by 0 to 2, then contrast by 0.5 to 1.5. Alpha stays."""
     draws = draw(3, [1, 1, 1])
+    images, alpha = (images[..., :3], images[..., 3:]) if images.shape[3] == 4 else (images, None)
     images = images + draws[0] - 0.5
     grey = tf.reduce_mean(images, 3, keepdims=True)
     images = grey + (images - grey) * 2 * draws[1]
     level = tf.reduce_mean(images, [1, 2, 3], keepdims=True)
-    return level + (images - level) * (draws[2] + 0.5)
+    images = level + (images - level) * (draws[2] + 0.5)
+    if alpha is None:
+        return images
+    ground = level + (draws[0] - 0.5 - level) * (draws[2] + 0.5)  # what grey has become: it shows through
+    return tf.concat([images - ground * (1 - alpha / 2), alpha], 3)
 
 
 def translation(images, draw):

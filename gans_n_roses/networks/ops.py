@@ -11,6 +11,7 @@ from gans_n_roses.networks.fast_convolutions import add_bias
 
 WEIGHT_STDDEV = 0.02  # Radford et al. 2015, arXiv:1511.06434, sec. 4
 BATCH_NORM_EPSILON = 0.001
+LEAK = 0.2
 SMOOTHING = [-1 / 16, 4 / 16, 10 / 16, 4 / 16, -1 / 16]  # keeps what changes slowly, ends what alternates
 
 
@@ -99,7 +100,7 @@ def batch_norm(x, name, moments=None, groups=1):
         return normalize(x) if groups == 1 else tf.concat([normalize(batch) for batch in tf.split(x, groups)], 0)
 
 
-def lrelu(x, leak=0.2):
+def lrelu(x, leak=LEAK):
     """Leaky ReLU: x above zero, leak * x below (Maas et al. 2013).
 
     Args:
@@ -120,7 +121,7 @@ def smooth(x, name):
     frequencies f, and 0 at the highest.
 
     Args:
-      x: float32 [batch, height, width, channels], height and width at least 3.
+      x: [batch, height, width, channels], height and width at least 3.
       name: variable scope; holds "taps" [5], the filter along each side. It is not trained, but saved with the model,
         so that whoever loads the model sees that its pictures are filtered, and how.
     Returns:
@@ -132,6 +133,7 @@ def smooth(x, name):
         margin = [len(SMOOTHING) // 2] * 2
         x = tf.pad(x, [[0, 0], margin, margin, [0, 0]], 'REFLECT')
         square = tf.tile(tf.tensordot(taps, taps, 0)[..., tf.newaxis, tf.newaxis], [1, 1, x.shape[-1], 1])
+        square = tf.cast(square, x.dtype)
         # Two passes, over rows and over columns, as sums of shifted pictures took 17 times as long.
         return tf.nn.depthwise_conv2d(x, square, [1, 1, 1, 1], 'VALID')
 

@@ -1,43 +1,55 @@
-"""The size of a saved model, and those of its weights that fit networks of another size."""
+"""The shape of a saved model, and those of its weights that fit networks of another shape."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
-from gans_n_roses.networks.models import BASE_SIZE, discriminator, generator
-from gans_n_roses.runs.weights import AVERAGE, weights_in
+from gans_n_roses.networks.models import BASE_SIZE, WIDTH, discriminator, generator
+from gans_n_roses.runs.weights import AVERAGE, smoothed_layers, weights_in
 from gans_n_roses.settings import IMAGE_SIZES
 
 
-def model_size(values, source):
-    """Read the size of a saved model off its weights.
+class ModelShape(NamedTuple):
+    """What must be known of a saved model to build its generator."""
+
+    z_dim: int  # length of z
+    image_size: int  # height and width of its pictures
+    width: int  # channels of the layer next to the picture
+    channels: int  # of its pictures
+    smoothed: int  # number of layers, counted from the picture, whose output is filtered (SMOOTH)
+
+
+def model_shape(values, source):
+    """Read the shape of a saved model off its weights.
 
     Args:
       values: dict of name → array, as a checkpoint has it.
       source: path that they were read from, for the sentence to the user.
     Returns:
-      (length of z, height and width of the pictures).
+      ModelShape.
     Raises:
       BadInput: there is no generator among them, or none of a size that there is.
     """
     matrix = values.get('g_h0_lin/Matrix')
     if matrix is None or matrix.ndim != 2:
         raise BadInput(f'{source} holds no matrix g_h0_lin/Matrix: it is no model of this package or the article.')
-    image_size = BASE_SIZE * 2**_generator_layers(values)
+    layers = generator_layers(values)
+    image_size = BASE_SIZE * 2**layers
     if image_size not in IMAGE_SIZES:
         raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
                        f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
-    return len(matrix), image_size
+    return ModelShape(len(matrix), image_size, *values[f'g_h{layers}/w'].shape[:1:-1], smoothed_layers(values))
 
 
-def weight_shapes(image_size, z_dim):
+def weight_shapes(image_size, z_dim, width=WIDTH, channels=3):
     """The shapes of all weights of both networks: dict of name → tuple."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)  # of weights that are never made; under TF_DETERMINISTIC_OPS there must be one
-        generator(tf.zeros([1, z_dim]), image_size)
-        discriminator(tf.zeros([1, image_size, image_size, 3]))
+        generator(tf.zeros([1, z_dim]), image_size, width=width, channels=channels)
+        discriminator(tf.zeros([1, image_size, image_size, channels]), width=width)
         return {variable.op.name: tuple(variable.shape.as_list()) for variable in tf.trainable_variables()}
 
 
@@ -56,7 +68,7 @@ def fitting(values, shapes):
       dict of name → float32 array: the weights, and the moving average of each of the generator's; where the model
       has none, the average is the weight itself.
     """
-    shift = _generator_layers(shapes) - _generator_layers(values)
+    shift = generator_layers(shapes) - generator_layers(values)
     taken = {}
     for name, value in weights_in(values).items():
         here = _renamed(name, shift)
@@ -68,7 +80,8 @@ def fitting(values, shapes):
     return taken
 
 
-def _generator_layers(names):
+def generator_layers(names):
+    """The number of transposed convolutions among the names of a model's weights."""
     return sum(re.fullmatch(r'g_h\d+/w', name) is not None for name in names)
 
 

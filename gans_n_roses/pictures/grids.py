@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from gans_n_roses.machine.files import write_file
+from gans_n_roses.pictures.channels import to_look_at, to_save
 
 
 def to_uint8(images):
@@ -31,9 +32,9 @@ def merge(images):
     """Lay pictures out in a grid, row by row.
 
     Args:
-      images: [n, height, width, 3], any dtype.
+      images: [n, height, width, channels], any dtype.
     Returns:
-      [rows * height, columns * width, 3] of the same dtype; cells without a picture are 0.
+      [rows * height, columns * width, channels] of the same dtype; cells without a picture are 0.
     """
     count, height, width, channels = images.shape
     rows, columns = grid_shape(count)
@@ -44,22 +45,22 @@ def merge(images):
 
 
 def pairs(above, below):
-    """Lay out pairs of pictures, one over the other: two uint8 [n, height, width, 3] → uint8 [height, width, 3]."""
+    """Lay out pairs of pictures, one over the other: two uint8 [n, height, width, channels] → one such picture."""
     return merge(np.concatenate([above, below], axis=1))
 
 
 def png(picture, text=None):
-    """Encode uint8 [height, width, 3] as the bytes of a PNG file; text, a dict of str, goes into its text fields."""
+    """Encode uint8 [height, width, channels] as the bytes of a PNG file; text, a dict, goes into its text fields."""
     fields = PngImagePlugin.PngInfo()
     for name, value in (text or {}).items():
         fields.add_text(name, value)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'PNG', pnginfo=fields)
+    Image.fromarray(to_save(picture)).save(buffer, 'PNG', pnginfo=fields)
     return buffer.getvalue()
 
 
 def save_image(path, picture, text=None):
-    """Write uint8 [height, width, 3] as a PNG file, with text as in `png`. Raises OSError as `write_file`."""
+    """Write uint8 [height, width, channels] as a PNG file, with text as in `png`. Raises OSError as `write_file`."""
     write_file(path, png(picture, text))
 
 
@@ -68,13 +69,13 @@ def save_gif(path, frames, milliseconds):
 
     Args:
       path: Path of the GIF.
-      frames: iterable of uint8 [height, width, 3], all of one size. Equal ones that follow each other become one.
+      frames: iterable of uint8 [height, width, channels], all of one size. Equal ones in succession become one.
       milliseconds: how long each frame is shown.
     Raises:
       OSError: as `write_file`.
     """
     # A palette of its own for each frame keeps the colours; 256 by median cut.
-    first, *others = (Image.fromarray(frame).quantize(256) for frame in frames)
+    first, *others = (Image.fromarray(to_look_at(frame)).quantize(256) for frame in frames)
     buffer = io.BytesIO()
     first.save(buffer, 'GIF', save_all=True, append_images=others, duration=milliseconds, loop=0)
     write_file(path, buffer.getvalue())

@@ -1,12 +1,13 @@
 """The real picture that each generated one is most like, and whether it is a copy; and how varied pictures are.
 
-Pictures are uint8 [n, size, size, 3] throughout, size a power of two from 16 to 256.
+Pictures are uint8 [n, size, size, channels] throughout, size a power of two from 16 to 256.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.pictures.channels import as_rgb
 from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.distance import distances, mean_apart
 from gans_n_roses.quality.statistics import cell_means, chunks
@@ -26,7 +27,7 @@ def diversity(pictures):
 
     Compared are thumbnails of 8×8 without their brightness, of MOST_VARIED pictures at most.
     """
-    cells = _cells(pictures[spread_rows(len(pictures), MOST_VARIED)], FINE)
+    cells = _cells(as_rgb(pictures[spread_rows(len(pictures), MOST_VARIED)]), FINE)
     cells = cells - cells.mean(1, keepdims=True)
     return float(mean_apart(distances(cells, cells, np.float32, 1 / cells.shape[1])))
 
@@ -37,7 +38,7 @@ def thumbnails(pictures, rows):
     Contrast is taken out because a picture of strong contrast is far from everything, its own imperfect copy included.
 
     Args:
-      pictures: uint8 [n, size, size, 3].
+      pictures: uint8 [n, size, size, channels].
       rows: int [k], which of them.
     Returns:
       float32 [k, 240]; the mean square of each size is 1 or less, and both sizes count alike.
@@ -46,7 +47,7 @@ def thumbnails(pictures, rows):
 
 
 def _thumbs(pictures):
-    found, fine = [], cell_means(pictures, FINE)
+    found, fine = [], cell_means(as_rgb(pictures), FINE)
     for side in (COARSE, FINE):
         cells = _cells(fine, side)
         contrast = np.sqrt(cells.var(1, keepdims=True) + CONTRAST**2)
@@ -77,7 +78,7 @@ def nearest(real, fakes):
 
     Args:
       real: float32 [n, 240], `thumbnails` of the real pictures.
-      fakes: uint8 [m, size, size, 3].
+      fakes: uint8 [m, size, size, channels].
     Returns:
       Nearest.
     """

@@ -49,7 +49,7 @@ def describe_reference(pictures):
     """Compute everything that generated pictures are compared to.
 
     Args:
-      pictures: uint8 [n, size, size, 3]. At most MOST_REAL are used (half of it at 256 pixels).
+      pictures: uint8 [n, size, size, channels]. At most MOST_REAL are used (half of it at 256 pixels).
     Returns:
       Reference.
     """
@@ -65,7 +65,8 @@ def distance(reference, fakes):
 
     Args:
       reference: Reference.
-      fakes: uint8 [m, size, size, 3], at least 3; some hundred, or the error is large. At most MOST_FAKES are used.
+      fakes: uint8 [m, size, size, channels], at least 3; some hundred, or the error is large. At most MOST_FAKES are
+        used.
     Returns:
       Distance.
     """

@@ -1,6 +1,7 @@
 """All measures of generated pictures, under the names that a user sees.
 
-Pictures are uint8 [n, size, size, 3] throughout. All draws are fixed: two measurements differ by their pictures alone.
+Pictures are uint8 [n, size, size, channels] throughout. All draws are fixed: two measurements differ by their pictures
+alone.
 """
 
 from typing import NamedTuple
@@ -28,7 +29,7 @@ def describe_real(pictures):
     """Compute everything that generated pictures are compared to.
 
     Args:
-      pictures: uint8 [n, size, size, 3].
+      pictures: uint8 [n, size, size, channels].
     Returns:
       Real.
     """

@@ -13,10 +13,10 @@ def beside_nearest(real, pictures, fakes):
 
     Args:
       real: Real.
-      pictures: uint8 [n, size, size, 3], those that `real` was computed of.
-      fakes: uint8 [m, size, size, 3].
+      pictures: uint8 [n, size, size, channels], those that `real` was computed of.
+      fakes: uint8 [m, size, size, channels].
     Returns:
-      uint8 [height, width, 3].
+      uint8 [height, width, channels].
     """
     found = nearest(real.thumbs, fakes)
     order = np.argsort(found.ratios)

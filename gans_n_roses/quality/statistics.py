@@ -17,6 +17,8 @@ from functools import cache
 
 import numpy as np
 
+from gans_n_roses.pictures.channels import as_rgb
+
 GROUPS = ('energy', 'spread', 'orient', 'scale', 'second', 'thumb')
 AT_ONCE = 32  # pictures of 64 pixels that are described at a time: bounds the memory
 SMALLEST = 8  # pixels a side of the coarsest level
@@ -32,11 +34,12 @@ def describe(pictures):
     """Compute the statistics of pictures.
 
     Args:
-      pictures: uint8 [n, size, size, 3], size a power of two from 16 to 256.
+      pictures: uint8 [n, size, size, channels], size a power of two from 16 to 256.
     Returns:
       dict of group → float32 [n, numbers]; together some 700 numbers at 64 pixels.
     """
-    found = [_describe_few(each) for each in chunks(pictures, max(AT_ONCE * 64 * 64 // pictures.shape[1]**2, 1))]
+    some = chunks(pictures, max(AT_ONCE * 64 * 64 // pictures.shape[1]**2, 1))
+    found = [_describe_few(as_rgb(each)) for each in some]
     return {name: np.concatenate(each) for name, each in zip(GROUPS, zip(*found, strict=True), strict=True)}
 
 

@@ -95,11 +95,14 @@ def departures(settings):
     """
     kinds = names_in(settings.augment)
     words = {f'{settings.image_size}px': settings.image_size != 64,
+             f'{settings.width}wide': settings.width != 64,
+             {1: 'grey', 4: 'alpha'}.get(settings.channels): settings.channels != 3,
+             settings.fit: settings.fit != 'crop',
              'mirror': settings.mirror,
              'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
              f'r1-{settings.r1_gamma:g}': settings.r1_gamma,
              f'ema{settings.ema_decay:g}': settings.ema_decay,
-             'smooth': settings.smooth,
+             'smooth' if settings.smooth == 1 else f'smooth{settings.smooth}': settings.smooth,
              'started': settings.start_from}
     return [word for word, departs in words.items() if departs]
 

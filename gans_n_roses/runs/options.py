@@ -12,8 +12,8 @@ from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.runs.resuming import recorded
 
 # Of a run folder: a new one where an old reader would misread the folder. Versions before 1.3.0 would leave out the
-# filter of SMOOTH.
-PLAIN, FILTERED = FORMATS = (1, 2)
+# filter of SMOOTH, those before 1.7.0 all filters but that of the last layer.
+PLAIN, FILTERED, FILTERED_INSIDE = FORMATS = (1, 2, 3)
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
@@ -45,7 +45,7 @@ def record_options(run, options, settings, dataset, iteration, weights=None, wor
              'workers': workers, 'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
     content = {
-        'format': FILTERED if settings.smooth else PLAIN, 'version': __version__, 'settings': settings.constants(),
+        'format': FORMATS[min(settings.smooth, 2)], 'version': __version__, 'settings': settings.constants(),
         'packages': {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         'data': {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
                  'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint},
@@ -81,7 +81,7 @@ def read_options(run):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') not in FORMATS:
         raise BadInput(f'{run.options} is of format {shown(options.get("format"))}, but this version reads formats '
-                       f'{PLAIN} and {FILTERED}: use the version of gans_n_roses that made the run.')
+                       f'{PLAIN}, {FILTERED} and {FILTERED_INSIDE}: use the version of gans_n_roses that made the run.')
     history = options.get('history')
     if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
             isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):

@@ -7,8 +7,13 @@ import numpy as np
 
 AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
 ITERATIONS = 'global_step'  # number of iterations that made them
-SMOOTHED = 'g_smooth/taps'  # in a model whose pictures are filtered
-WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED}')
+SMOOTHED = re.compile(r'g_smooth\d*/taps')  # one for each layer whose output is filtered
+WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED.pattern}')
+
+
+def smoothed_layers(names):
+    """The number of layers whose output is filtered (SMOOTH), from the names of a model's values."""
+    return sum(SMOOTHED.fullmatch(name) is not None for name in names)
 
 
 def weights_in(values):

@@ -17,9 +17,9 @@ from gans_n_roses.machine.session import open_session
 from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
-from gans_n_roses.networks.transfer import model_size
+from gans_n_roses.networks.transfer import model_shape
 from gans_n_roses.runs.checkpoints import restore, statistics_of
-from gans_n_roses.runs.weights import AVERAGE, SMOOTHED, fingerprint, weights_in
+from gans_n_roses.runs.weights import AVERAGE, fingerprint, weights_in
 
 # 1,000 z: pictures are within 2 of 255 grey levels, on average, of those with 4,000 z, which take four times as long
 # (a batch of 12 by its own statistics: 16). A hundred at a time bounds the memory.
@@ -57,7 +57,7 @@ def open_generator(values, source):
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    z_dim, image_size = model_size(values, source)
+    z_dim, image_size, width, channels, smoothed = model_shape(values, source)
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of initial values, which are never drawn; TF_DETERMINISTIC_OPS asks for a seed
         z = tf.placeholder(tf.float32, [None, z_dim], 'z')
@@ -70,7 +70,7 @@ def open_generator(values, source):
             layers.append((x, tf.nn.moments(x, [0, 1, 2]), frozen))
             return batch_norm(x, name, moments=frozen)
 
-        images = generator(z, image_size, normalize, smoothed=SMOOTHED in values)
+        images = generator(z, image_size, normalize, smoothed=smoothed, width=width, channels=channels)
         pictures = tf.saturate_cast(tf.round((images + 1) * 127.5), tf.uint8)
         weights = {name + AVERAGE if name + AVERAGE in values else name: variable for name, variable
                    in weights_in({variable.op.name: variable for variable in tf.global_variables()}).items()}

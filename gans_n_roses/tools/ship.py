@@ -62,11 +62,11 @@ def ship(run_path, which, path):
     from gans_n_roses.runs.shipped import FILE, write_shipped
     run, path = find_run(os.path.dirname(run_path), '', run_path), path or FILE
     with quietly():  # TensorFlow takes seconds, and is not needed to see that there is no such run
-        from gans_n_roses.networks.transfer import model_size
+        from gans_n_roses.networks.transfer import model_shape
         from gans_n_roses.runs.checkpoints import read_newest
         from gans_n_roses.sampling.saved_generator import open_generator
     checkpoint, card = read_newest(run.saved_models, run.checkpoint or which), path.with_suffix('.md')
-    z_dim, image_size = model_size(checkpoint.values, checkpoint.path)
+    z_dim, image_size, *_ = model_shape(checkpoint.values, checkpoint.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model = write_shipped(path, checkpoint.values, image_size, z_dim)

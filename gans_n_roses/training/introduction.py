@@ -32,9 +32,10 @@ def introduce(training, dataset, iteration, recipe=(), weights=None):
         _print('Recipe', recipe)
     if weights:
         anew = f', but for {", ".join(weights.anew)}, which begin anew' if weights.anew else ''
-        _print('Starts from', [f'the weights of {weights.source}{anew}'])
+        grown = f', grown from {weights.grown} to {settings.image_size} pixels' if weights.grown else ''
+        _print('Starts from', [f'the weights of {weights.source}{grown}{anew}'])
         if weights.smoothed and not settings.smooth:
-            _print('', ['it was trained with SMOOTH=True, this run is not'])
+            _print('', [f'it was trained with SMOOTH={weights.smoothed}, this run is not'])
     _print('Run', [f'{run.path} (SEED {settings.seed})' + (f', from iteration {iteration}' if iteration else '')])
     _print('TensorBoard', [shell([sys.executable, '-m', 'tensorboard.main', '--logdir', str(run.path.parent)])])
 

@@ -54,7 +54,7 @@ def train(plan):
         dataset = read_folder(settings.dataset_path, settings.image_size)
         team.settle_pictures(dataset)
         _require_batch(settings, len(dataset.images), team.cluster)
-        weights = first_weights(plan)
+        weights = first_weights(plan, dataset.images)
 
         # From here on a signal waits for a checkpoint: a run's folder without one could not go on. The session is
         # opened before there is a folder, since TensorFlow ends the process where it cannot start its threads.

@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams.api import hparams_pb
 from tqdm import tqdm
 
 from gans_n_roses.machine.files import read_file, write_file
+from gans_n_roses.pictures.channels import from_saved, to_look_at
 from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.pictures.grids import merge, png, save_gif, save_image, to_uint8
 from gans_n_roses.quality.advice import REAL_RUN
@@ -61,7 +62,7 @@ class Monitor:
         Args:
           graph: tf.Graph.
           settings: Settings, recorded as hparams, by which TensorBoard compares runs.
-          pictures: uint8 [n, size, size, 3], of which a sheet is saved, evenly taken from all.
+          pictures: uint8 [n, size, size, channels], of which a sheet is saved, evenly taken from all.
         """
         # hparams_pb gives TensorBoard's own Summary class: the bytes are the same, the Python types are not.
         summary = hparams_pb(settings.of_training(), trial_id=self._run.path.name).SerializeToString()
@@ -119,23 +120,24 @@ class Monitor:
 
         Args:
           iteration: number of iterations that the generator was trained for.
-          images: float32 [n, size, size, 3] in [-1, 1].
+          images: float32 [n, size, size, channels] in [-1, 1].
         """
         picture = merge(to_uint8(images))
         self._picture(iteration, 'Generated_Images', self._run.generated_images, picture)
 
     def nearest(self, iteration, picture):
-        """Save a sheet of generated pictures over the real ones nearest to them, uint8 [height, width, 3]."""
+        """Save a sheet of generated pictures over the real ones nearest to them, uint8 [height, width, channels]."""
         self._picture(iteration, 'Nearest_Pictures', self._run.generated_images / NEAREST, picture)
 
     def _picture(self, iteration, tag, folder, picture):
-        content = png(picture)
+        content, shown = png(picture), to_look_at(picture)
 
         def write():
             folder.mkdir(exist_ok=True)
             write_file(folder / f'{iteration:07d}.png', content)  # so that the names sort
         self._attempt('pictures', write)
-        self._record(lambda: self._events.image(iteration, tag, picture.shape, content))
+        self._record(lambda: self._events.image(iteration, tag, picture.shape,
+                                                content if shown is picture else png(shown)))
 
     def advise(self, iteration, sentence):
         """Say what a lasting pattern means, here and in TensorBoard's text tab."""
@@ -182,6 +184,6 @@ def _numbered(folder):
 
 def _read_grid(path):
     try:
-        return np.asarray(Image.open(io.BytesIO(read_file(path))))
+        return from_saved(np.asarray(Image.open(io.BytesIO(read_file(path)))))
     except (SyntaxError, ValueError) as problem:  # Pillow's, where a picture is torn
         raise OSError(None, f'{problem}', str(path)) from None

@@ -7,10 +7,12 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.graph import AVERAGED_BEFORE
-from gans_n_roses.networks.transfer import fitting, weight_shapes
+from gans_n_roses.networks.growth import grow, grows
+from gans_n_roses.networks.models import BASE_SIZE
+from gans_n_roses.networks.transfer import fitting, generator_layers, weight_shapes
 from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.shipped import SHIPPED
-from gans_n_roses.runs.weights import ITERATIONS, SMOOTHED, fingerprint, weights_in
+from gans_n_roses.runs.weights import ITERATIONS, fingerprint, smoothed_layers, weights_in
 
 
 class FirstWeights(NamedTuple):
@@ -20,14 +22,16 @@ class FirstWeights(NamedTuple):
     fingerprint: str  # of the source's weights
     values: dict  # name of a variable of the run → array
     anew: list  # layers, or weights of a layer, that the source has none for
-    smoothed: bool  # whether the source's pictures are filtered (SMOOTH)
+    smoothed: int  # number of layers that filter the source's pictures (SMOOTH)
+    grown: int  # height and width of its pictures, where the run's networks are grown from it; 0 elsewhere
 
 
-def first_weights(plan):
+def first_weights(plan, pictures):
     """Read the model that START_FROM means, as far as it fits the networks of the settings.
 
     Args:
       plan: Plan.
+      pictures: uint8 [n, image_size, image_size, 3], the pictures of the run.
     Returns:
       FirstWeights; None where START_FROM is '', or the run is resumed.
     Raises:
@@ -41,14 +45,17 @@ def first_weights(plan):
         source, values, mark = checkpoint.path, checkpoint.values, fingerprint(weights_in(checkpoint.values))
     else:
         return None
-    shapes = weight_shapes(settings.image_size, settings.z_dim)
-    taken = fitting(values, shapes)
+    grown = grows(values, settings)
+    networks = grow(values, settings, pictures) if grown else values
+    shapes = weight_shapes(settings.image_size, settings.z_dim, settings.width, settings.channels)
+    taken = fitting(networks, shapes)
     if not all(any(name.startswith(network) for name in taken) for network in ('g_', 'd_')):
         raise BadInput(f'START_FROM means {source}, which holds no two networks that these could begin from: it is no '
                        'model of this package or the article. Name another, or leave START_FROM out.')
     if not any(name.startswith('g_') for name in shapes.keys() - taken.keys()):
         taken[AVERAGED_BEFORE] = np.int64(values.get(ITERATIONS, 0) + values.get(AVERAGED_BEFORE, 0))
-    return FirstWeights(str(source), mark, taken, _anew(shapes, taken), SMOOTHED in values)
+    return FirstWeights(str(source), mark, taken, _anew(shapes, taken), smoothed_layers(values),
+                        BASE_SIZE * 2**generator_layers(values) if grown else 0)
 
 
 def begin_from(session, weights):

@@ -69,6 +69,26 @@ def test_color_is_brightness_then_saturation_then_contrast():
         assert abs(draws.mean() - (low + high) / 2) < reach
 
 
+def test_what_is_transparent_stays_so_and_what_moves_in_is_transparent():
+    alpha = np.where(np.arange(SIZE) < SIZE // 2, 1, -1) * np.ones([400, SIZE, SIZE])
+    images = np.concatenate([IMAGES * (alpha[..., None] > 0), alpha[..., None]], 3).astype(np.float32)
+    assert np.array_equal(augmented([], images=images), images)
+    coloured = augmented(['color'], images=images)
+    assert np.array_equal(coloured[..., 3], images[..., 3])
+    np.testing.assert_allclose(coloured[:, :, SIZE // 2:, :3], 0, atol=1e-6)
+    np.testing.assert_allclose(coloured[:, :, :SIZE // 2, :3].std((1, 2, 3)) > 0.1, True)
+
+    moved = augmented(['translation', 'cutout', 'rotation'], images=np.ones([400, SIZE, SIZE, 4], np.float32))
+    cleared = moved[..., 3] == -1
+    assert 0.2 < cleared.mean() < 0.6 and (moved[~cleared] == 1).all() and (moved[cleared][:, :3] == 0).all()
+
+
+def test_grey_pictures_are_changed_as_coloured_ones_without_colour():
+    grey = IMAGES[..., :1]
+    coloured = augmented(ALL, images=grey.repeat(3, 3))
+    np.testing.assert_allclose(augmented(ALL, images=grey), coloured[..., :1], atol=1e-5)
+
+
 def test_translation_shifts_by_up_to_an_eighth_and_zeros_move_in():
     seen = set()
     for before, after in zip(IMAGES, augmented(['translation']), strict=True):

@@ -73,6 +73,17 @@ def test_channels_double_toward_4x4_up_to_512(size, channels):
     assert discriminator_channels(size) == channels
 
 
+@pytest.mark.parametrize(('size', 'width', 'channels'), [
+    (64, 128, [128, 256, 512, 1024]), (128, 32, [32, 64, 128, 256, 512]), (256, 16, [16, 32, 64, 128, 256, 512]),
+    (64, 32, [32, 64, 128, 256]), (128, 128, [128, 256, 512, 1024, 1024])])
+def test_width_is_that_of_the_layer_next_to_the_picture(graph, size, width, channels):
+    assert discriminator_channels(size, width) == channels
+    discriminator(generator(tf.placeholder(tf.float32, [2, 100]), size, width=width), width=width)
+    shapes = variables()
+    assert [shapes[f'd_h{layer}_conv/w'][3] for layer in range(len(channels))] == channels
+    assert [shapes[f'g_h{layer + 1}/w'][3] for layer in range(len(channels))] == channels[::-1]
+
+
 @pytest.mark.parametrize('size', [16, 64, 128])
 def test_generator_has_the_articles_variables(graph, size):
     images = generator(tf.placeholder(tf.float32, [2, 100]), size)
@@ -120,11 +131,11 @@ def test_generator_saturates_at_minus_one_and_one_and_logits_are_unbounded(graph
     assert (values > 500).all()
 
 
-@pytest.mark.parametrize('smoothed', [False, True])
+@pytest.mark.parametrize('smoothed', [0, 1, 2])
 def test_generator_at_16_pixels_equals_numpy(graph, oracle, smoothed):
     z = tf.placeholder(tf.float32, [3, 6])
     images = generator(z, 16, smoothed=smoothed)
-    assert ('g_smooth/taps' in [variable.op.name for variable in tf.global_variables()]) == smoothed
+    assert [name for name in variables() if 'smooth' in name] == ['g_smooth1/taps', 'g_smooth/taps'][2 - smoothed:]
     noise = np.random.RandomState(1).uniform(-1, 1, [3, 6]).astype(np.float32)
     with tf.Session() as session:
         values = randomize(session)

@@ -43,14 +43,14 @@ def recipe(*arguments, shipped_size=None, control=REPO / 'mission_control.py'):
 
 def test_auto_takes_what_helps_and_says_why_in_two_lines():
     taken, [what, why] = recipe()
-    expected = {**RECIPE, 'SMOOTH': True}
+    expected = {**RECIPE, 'SMOOTH': 1}
     assert taken == expected
     assert what == ' '.join(f'{name}={value}' for name, value in expected.items())
     assert [part.split(',')[0].split()[0] for part in why.split('; ')] == list(expected)
 
 
 def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size_or_twice_that():
-    assert recipe(shipped_size=64)[0] == {**RECIPE, 'SMOOTH': True, 'START_FROM': 'shipped'}
+    assert recipe(shipped_size=64)[0] == {**RECIPE, 'SMOOTH': 1, 'START_FROM': 'shipped'}
     assert recipe('IMAGE_SIZE=32', shipped_size=64)[0]['START_FROM'] == 'shipped'
     assert 'START_FROM' not in recipe('IMAGE_SIZE=16', shipped_size=64)[0]
     assert 'START_FROM' not in recipe(shipped_size=32)[0]
@@ -58,15 +58,25 @@ def test_the_shipped_model_is_taken_where_it_is_of_the_runs_size_or_twice_that()
     assert 'START_FROM' not in recipe('START_FROM=', shipped_size=64)[0]
 
 
+@pytest.mark.parametrize(('size', 'width', 'smooth'), [(128, 32, 2), (256, 16, 3)])
+def test_larger_pictures_take_fewer_channels_and_grow_the_shipped_model(size, width, smooth):
+    image_size = f'IMAGE_SIZE={size}'
+    grown = {**RECIPE, 'SMOOTH': smooth, 'WIDTH': width}
+    assert recipe(image_size, shipped_size=64)[0] == {**grown, 'START_FROM': 'shipped'}
+    assert recipe(image_size)[0] == grown
+    assert recipe(image_size, 'WIDTH=64', shipped_size=64)[0] == {**RECIPE, 'SMOOTH': smooth}
+    assert 'WIDTH makes larger pictures affordable' in recipe(image_size)[1][1]
+
+
 def test_what_is_set_by_hand_stays(tmp_path):
     file = (REPO / 'mission_control.py').read_text(encoding='utf-8').replace('EMA_DECAY = 0.0 ', 'EMA_DECAY = 0.9 ')
     (tmp_path / 'mission_control.py').write_text(file, encoding='utf-8')
     taken, [what, why] = recipe('MIRROR=False', control=tmp_path / 'mission_control.py')
-    assert taken == {'AUGMENT': 'translation', 'R1_GAMMA': 0.1, 'SMOOTH': True}
-    assert what == 'AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True beside your MIRROR=False EMA_DECAY=0.9'
+    assert taken == {'AUGMENT': 'translation', 'R1_GAMMA': 0.1, 'SMOOTH': 1}
+    assert what == 'AUGMENT=translation R1_GAMMA=0.1 SMOOTH=1 beside your MIRROR=False EMA_DECAY=0.9'
     assert why.startswith('AUGMENT ') and why.count(';') == 2
-    assert recipe('MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''", 'R1_GAMMA=0', 'SMOOTH=False') == (
-        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 AUGMENT='' R1_GAMMA=0 SMOOTH=False"])
+    assert recipe('MIRROR=True', 'EMA_DECAY=0.5', "AUGMENT=''", 'R1_GAMMA=0', 'SMOOTH=0') == (
+        {}, ["nothing more beside your MIRROR=True EMA_DECAY=0.5 AUGMENT='' R1_GAMMA=0 SMOOTH=0"])
 
 
 # What a run says and keeps, without its training
@@ -99,7 +109,7 @@ def test_a_run_keeps_what_it_took_and_takes_no_more(words, introduced, tmp_path,
     assert run.path.name.endswith('_mirror_translation_r1-0.1_ema0.999_smooth')
     text = introduced(plan, run)
     assert 'What helps' not in text
-    assert ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=translation R1_GAMMA=0.1 SMOOTH=True\n'
+    assert ('\nRecipe       MIRROR=True EMA_DECAY=0.999 AUGMENT=translation R1_GAMMA=0.1 SMOOTH=1\n'
             '             MIRROR makes two ') in text
 
     record_options(run, None, plan.settings, DATASET, 0)

@@ -175,7 +175,7 @@ def test_an_earlier_versions_run_goes_on_and_what_is_retired_is_left_out(old, pr
         assert getattr(plan.settings, name.lower()) == options['settings'][name]
     said = options['history'][0].get('mission_control', {})
     assert plan.settings.batch_size == (options['settings']['BATCH_SIZE'] if said else 12)
-    assert plan.settings.smooth is options['settings'].get('SMOOTH', False)
+    assert plan.settings.smooth == options['settings'].get('SMOOTH', 0) and plan.settings.width == 64
 
     record_options(run, plan.options, plan.settings, PICTURES, 3)
     after = read_options(run)

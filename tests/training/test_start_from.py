@@ -60,7 +60,7 @@ def introduction(plan, capsys):
     run = SimpleNamespace(path=Path('runs', 'this_one'))
     training = SimpleNamespace(settings=plan.settings, run=run, session=SimpleNamespace(graph=tf.Graph()))
     dataset = Dataset(np.zeros([8, 16, 16, 3], np.uint8), [], 0, 0, 'these')
-    introduce(training, dataset, 0, plan.recipe, first_weights(plan))
+    introduce(training, dataset, 0, plan.recipe, first_weights(plan, None))
     return capsys.readouterr().out
 
 
@@ -93,7 +93,7 @@ def test_weights_and_average_go_over_and_all_else_begins_anew(plain, source, beg
     options = json.loads(run.options.read_text())
     assert options['settings']['START_FROM'] == str(source.path)
     assert started_from(run) == {'weights': str(newest), 'anew': [], 'fingerprint': fingerprint(weights_in(before))}
-    chained = first_weights(planned(plain, START_FROM=run.path))
+    chained = first_weights(planned(plain, START_FROM=run.path), None)
     assert chained.values['averaged_before'] == LAST + SOURCE_LAST  # a run that began from this one counts both
 
 
@@ -128,7 +128,7 @@ def test_the_best_checkpoint_is_taken_when_asked_for(plain, source, tmp_path):
     for suffix in ('.index', '.data-00000-of-00001'):
         shutil.copy(copy.saved_models / f'train-1{suffix}', copy.saved_models / f'best-3{suffix}')
     for checkpoint, name in (('latest', f'train-{SOURCE_LAST}'), ('best', 'best-3')):
-        weights = first_weights(planned(plain, START_FROM=copy.path, CHECKPOINT=checkpoint))
+        weights = first_weights(planned(plain, START_FROM=copy.path, CHECKPOINT=checkpoint), None)
         assert weights.source == str(copy.saved_models / name)
 
 
@@ -136,7 +136,7 @@ def test_the_shipped_model_is_a_source(plain, source, tmp_path, monkeypatch):
     model = shipped.write_shipped(tmp_path / 'roses.npz', read_checkpoint(source, SOURCE_LAST), 16, 4)
     monkeypatch.setattr(shipped, 'FILE', model.path)
     plan = planned(plain, START_FROM='shipped')
-    weights = first_weights(plan)
+    weights = first_weights(plan, None)
     assert plan.settings.start_from == 'shipped'
     assert (weights.source, weights.fingerprint, weights.anew) == (str(model.path), model.fingerprint, [])
     assert weights.values['averaged_before'] == SOURCE_LAST
@@ -149,7 +149,7 @@ def test_the_shipped_model_is_a_source(plain, source, tmp_path, monkeypatch):
 
 def test_another_size_or_filter_is_told_in_one_line_and_begins_anew(plain, source, tmp_path, capsys):
     """IMAGE_SIZE, Z_DIM and SMOOTH beside START_FROM; SMOOTH is off where a model that has it is begun from."""
-    run = train(planned(plain, RESULTS_PATH=tmp_path, START_FROM=source.path, IMAGE_SIZE=32, Z_DIM=6, SMOOTH=True,
+    run = train(planned(plain, RESULTS_PATH=tmp_path, START_FROM=source.path, IMAGE_SIZE=32, Z_DIM=6, SMOOTH=1,
                         N_ITERATIONS=1))
     text = capsys.readouterr().out
     line, = (line for line in text.splitlines() if line.startswith('Starts from'))
@@ -165,8 +165,8 @@ def test_another_size_or_filter_is_told_in_one_line_and_begins_anew(plain, sourc
         assert np.abs(after[here] - before[there]).max() <= 0.0003
 
     off = planned(plain, START_FROM=run.path, IMAGE_SIZE=32, Z_DIM=6)
-    assert 'g_smooth/taps' not in first_weights(off).values
-    assert introduction(off, capsys).count('it was trained with SMOOTH=True, this run is not') == 1
+    assert 'g_smooth/taps' not in first_weights(off, None).values
+    assert introduction(off, capsys).count('it was trained with SMOOTH=1, this run is not') == 1
 
 
 def model_of(image_size, z_dim, averaged=False):
