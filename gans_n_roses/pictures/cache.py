@@ -3,7 +3,7 @@
 The file is a ZIP archive without compression. It holds
 
     files.json      the files of the folder, each as a list of what File has, and what decoded them
-    DIGEST          the pixels of the picture whose file has this digest, uint8 [size, size, 3]
+    DIGEST          the pixels of the picture whose file has this digest, uint8 [size, size, channels]
 
 The archive's own checksums, one for each member, are compared whenever a member is read.
 """
@@ -29,7 +29,7 @@ from gans_n_roses.errors import RunFailed, reason
 from gans_n_roses.machine.files import lock, put_in_place
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures import decoding
-from gans_n_roses.pictures.decoding import File, describe_file, read_pictures
+from gans_n_roses.pictures.decoding import File, Form, describe_file, read_pictures
 
 FILES = 'files.json'
 TOLD_FROM = 100e6  # bytes that a user may want to know of
@@ -40,7 +40,7 @@ class Damaged(RunFailed):
 
 
 class CachedPictures:
-    """Pictures in a file: uint8 [n, size, size, 3], of which memory holds no more than was asked for last.
+    """Pictures in a file: uint8 [n, size, size, channels], of which memory holds no more than was asked for last.
 
     They are indexed as an array is, by what chooses pictures: a row, rows, a slice, a mask. Each is checked as it is
     read. They are read, not mapped into memory: pages of a mapping count as memory of the process, and a fault of the
@@ -50,17 +50,17 @@ class CachedPictures:
       archive: ZipFile.
       root: Path of the folder.
       files: list of File, the pictures.
-      image_size: height and width, in pixels.
+      form: Form of the pictures.
 
     Raises:
       Damaged: a picture is not as it was written, and its file has changed since.
     """
 
-    def __init__(self, archive, root, files, image_size):
+    def __init__(self, archive, root, files, form):
         self._archive, self._root, self._told = archive, root, False
         self._names = np.array([file.name for file in files], object)
         self._digests = np.array([file.digest for file in files], object)
-        self.shape = (len(files), image_size, image_size, 3)
+        self.form, self.shape = form, (len(files), *form.shape)
         self.nbytes = math.prod(self.shape)
 
     def __len__(self):
@@ -74,7 +74,7 @@ class CachedPictures:
         return pictures.reshape(*names.shape, *self.shape[1:])
 
     def read(self, name, digest):
-        """The picture in a file of this name and digest, uint8 [size, size, 3]. Raises Damaged."""
+        """The picture in a file of this name and digest, uint8 [size, size, channels]. Raises Damaged."""
         try:
             return np.frombuffer(self._archive.read(digest), np.uint8).reshape(self.shape[1:])
         except Exception:  # zipfile raises anything on damaged bytes
@@ -86,7 +86,7 @@ class CachedPictures:
                 with contextlib.suppress(OSError):
                     path.unlink()  # or a newer one, of another process: that costs time alone
             with silenced():
-                [(file, pixels)] = read_pictures(self._root, [describe_file(self._root, name)], self.shape[1])
+                [(file, pixels)] = read_pictures(self._root, [describe_file(self._root, name)], self.form)
             if file.digest != digest:
                 raise Damaged(f'{self._root / name} is no longer what it was when the run began, and its picture in '
                               f'the cache is damaged. Start anew: {path} is then made anew, too.') from None
@@ -100,7 +100,7 @@ class Cache(NamedTuple):
     files: list  # of File
 
 
-def read_through_cache(root, files, image_size):
+def read_through_cache(root, files, form):
     """Read the pictures of a folder; those that have not changed since the last time come out of the cache.
 
     What cannot be read is tried again each time. Two processes that want the same cache make it once: the second waits
@@ -109,32 +109,32 @@ def read_through_cache(root, files, image_size):
     Args:
       root: Path of the folder.
       files: list of File, as `describe_file` returns them.
-      image_size: height and width that the pictures are fitted to, in pixels.
+      form: Form that the pictures are brought to.
     Returns:
       Cache, with the files filled in; None where it cannot be written, which is told.
     """
     try:
-        path = cache_path(root, image_size)
+        path = cache_path(root, form)
     except RuntimeError as problem:
         print(f'No cache of decoded pictures is kept ({problem}): set the environment variable HOME or XDG_CACHE_HOME.',
               flush=True)
         return None
     try:
         # Without a lock at first: nothing is written where nothing has changed.
-        cache = _open(path, root, image_size)
+        cache = _open(path, root, form)
         if _up_to_date(cache, root, files):
             return cache
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         with _alone(path):
-            cache = _open(path, root, image_size)  # another process may have made it meanwhile
-            return cache if _up_to_date(cache, root, files) else _make(path, root, files, image_size, cache)
+            cache = _open(path, root, form)  # another process may have made it meanwhile
+            return cache if _up_to_date(cache, root, files) else _make(path, root, files, form, cache)
     except OSError as problem:
         print(f'The cache of decoded pictures {path} cannot be written: {reason(problem)}. This costs time at each '
               'start, and nothing else.', flush=True)
         return None
 
 
-def cache_path(root, image_size):
+def cache_path(root, form):
     """Path of a folder's cache: in the user's folder for caches, or where XDG_CACHE_HOME of the environment says.
 
     Raises:
@@ -147,7 +147,8 @@ def cache_path(root, image_size):
     folder = os.path.realpath(root)
     name = re.sub(r'[^\w-]', '_', os.path.basename(folder), flags=re.ASCII)[:50]
     place = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    return Path(base, 'gans_n_roses', f'{name}-{image_size}px-{place}.zip')
+    kind = '' if form == Form(form.size) else f'-{form.channels}-{form.fit}'
+    return Path(base, 'gans_n_roses', f'{name}-{form.size}px{kind}-{place}.zip')
 
 
 def _decoder():
@@ -166,7 +167,7 @@ def _alone(path):
     return held
 
 
-def _open(path, root, image_size):
+def _open(path, root, form):
     """Open a cache. One that will not do is deleted, which is told.
 
     Returns:
@@ -177,7 +178,7 @@ def _open(path, root, image_size):
     if not os.path.lexists(path):
         return None
     with contextlib.suppress(Exception):
-        if cache := _read(path, root, image_size):
+        if cache := _read(path, root, form):
             return cache
     path.unlink(missing_ok=True)
     print(f'The cache of decoded pictures {path} is made anew: it is damaged, or another version of the program or of '
@@ -185,7 +186,7 @@ def _open(path, root, image_size):
     return None
 
 
-def _read(path, root, image_size):
+def _read(path, root, form):
     """Cache; None where it is no file, or of another version. Raises anything on damaged bytes."""
     if not path.is_file():  # a pipe would keep its reader waiting
         return None
@@ -194,7 +195,7 @@ def _read(path, root, image_size):
     if table['decoder'] != _decoder():
         return None
     files = [File(*file) for file in table['files']]
-    return Cache(CachedPictures(archive, root, [file for file in files if file.digest], image_size), files)
+    return Cache(CachedPictures(archive, root, [file for file in files if file.digest], form), files)
 
 
 def _up_to_date(cache, root, files):
@@ -202,12 +203,12 @@ def _up_to_date(cache, root, files):
     if cache is None or [file.identity for file in cache.files] != [file.identity for file in files]:
         return False
     again = [file for file in cache.files if file.problem]
-    return not any(file.digest for file, _ in read_pictures(root, again, cache.pictures.shape[1]))
+    return not any(file.digest for file, _ in read_pictures(root, again, cache.pictures.form))
 
 
-def _make(path, root, files, image_size, old=None):
+def _make(path, root, files, form, old=None):
     """Write a cache aside, put it in place and open it."""
-    needed, free = image_size**2 * 3 * len(files), shutil.disk_usage(path.parent).free
+    needed, free = math.prod(form.shape) * len(files), shutil.disk_usage(path.parent).free
     if needed > free:
         raise OSError(errno.ENOSPC, f'it may need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free')
     aside = path.with_name(f'.{path.name}.partial')
@@ -215,7 +216,7 @@ def _make(path, root, files, image_size, old=None):
     found, written = [], set()
     try:
         with zipfile.ZipFile(aside, 'x') as archive:  # a new file: where somebody put a link, its target is not touched
-            for file, pixels in _recall_or_read(root, files, image_size, old):
+            for file, pixels in _recall_or_read(root, files, form, old):
                 found.append(file)
                 if file.digest and file.digest not in written:
                     written.add(file.digest)
@@ -228,17 +229,17 @@ def _make(path, root, files, image_size, old=None):
     finally:
         aside.unlink(missing_ok=True)
     path.with_suffix('.pictures').unlink(missing_ok=True)  # of versions up to 1.5.0
-    made = _open(path, root, image_size)
+    made = _open(path, root, form)
     if made and made.pictures.nbytes > TOLD_FROM and not old:
         print(f'Cache        {path} holds the decoded pictures, {made.pictures.nbytes / 1e6:,.0f} MB, so that the next '
               'start need not decode them. Delete it whenever you like.', flush=True)
     return made
 
 
-def _recall_or_read(root, files, image_size, old):
+def _recall_or_read(root, files, form, old):
     """(File filled in, its pixels) for each file: out of the old cache if it has not changed since, or read now."""
     known = {file.identity: file for file in old.files if not file.problem} if old else {}
-    changed = read_pictures(root, [file for file in files if file.identity not in known], image_size)
+    changed = read_pictures(root, [file for file in files if file.identity not in known], form)
     for file in files:
         if same := known.get(file.identity):
             yield same, old.pictures.read(same.name, same.digest) if same.digest else None

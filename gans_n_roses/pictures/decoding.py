@@ -1,4 +1,4 @@
-"""Files of pictures → uint8 pixels, upright, opaque, in sRGB, cropped and scaled. Needs no TensorFlow."""
+"""Files of pictures → uint8 pixels, upright, in sRGB, and all of one form. Needs no TensorFlow."""
 
 import contextlib
 import functools
@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, ImageOps, ImagePalette, UnidentifiedImageError
 from tqdm import tqdm
 
 from gans_n_roses.errors import shell
+from gans_n_roses.pictures.channels import as_rgb, from_saved
 
 TOGETHER = 256  # files that the threads are given at a time: bounds the memory, however many files there are
 HEIF_SUFFIXES = {'.heic', '.heif', '.hif'}
@@ -38,6 +39,19 @@ SAME_COLOURS = 2  # levels that sRGB may be off from one profile to another
 COLOURS = np.stack(np.mgrid[:256:51, :256:51, :256:51], -1).astype(np.uint8).reshape(6, 36, 3)  # of all kinds, evenly
 # Tags of a TIFF:
 SUBFILE_TYPE, BITS, PHOTOMETRIC, PLANES, COLOUR_MAP, SUBFILES, SAMPLE_FORMAT = 254, 258, 262, 284, 320, 330, 339
+
+
+class Form(NamedTuple):
+    """The form that all pictures are brought to."""
+
+    size: int  # height and width, in pixels
+    channels: int = 3  # 1 grey, 3 colours, 4 colours and alpha, as in pictures/channels.py
+    fit: str = 'crop'  # FIT: 'crop' about the middle, 'pad' with the mean colour of its border, or 'stretch'
+
+    @property
+    def shape(self):
+        """The shape of a picture's pixels."""
+        return self.size, self.size, self.channels
 
 
 class File(NamedTuple):
@@ -78,15 +92,15 @@ def describe_file(root, name):
     return File(name, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
-def read_pictures(root, files, image_size):
+def read_pictures(root, files, form):
     """Read files by threads.
 
     Args:
       root: Path of the folder.
       files: list of File.
-      image_size: height and width that the pictures are fitted to, in pixels.
+      form: Form.
     Yields:
-      (File, uint8 [image_size, image_size, 3]) for each file, in order; the pixels mean nothing unless it is a picture.
+      (File, uint8 [size, size, channels]) for each file, in order; the pixels mean nothing unless it is a picture.
     """
     if not files:  # as at each start from a cache where nothing has changed: threads and plug-ins take time
         return
@@ -100,14 +114,14 @@ def read_pictures(root, files, image_size):
         warnings.simplefilter('ignore')  # Pillow warns of odd metadata in files that it reads all the same
         for first in range(0, len(files), TOGETHER):
             some = files[first:first + TOGETHER]
-            pixels = np.empty([len(some), image_size, image_size, 3], np.uint8)
-            read = pool.map(lambda file, target: read_picture(root, file, target, for_large), some, pixels)
+            pixels = np.empty([len(some), *form.shape], np.uint8)
+            read = pool.map(lambda file, target: read_picture(root, file, form, target, for_large), some, pixels)
             for found in zip(read, pixels, strict=True):
                 bar.update()
                 yield found
 
 
-def read_picture(root, file, target, for_large):
+def read_picture(root, file, form, target, for_large):
     """Read one file into an array.
 
     Every file that Pillow opens is a picture, whatever its suffix. Pictures of more than MOST_PIXELS pixels are
@@ -117,7 +131,8 @@ def read_picture(root, file, target, for_large):
     Args:
       root: Path of the folder.
       file: File, as `describe_file` returns it.
-      target: uint8 [size, size, 3]; left as it was where the file cannot be read.
+      form: Form.
+      target: uint8 [size, size, channels]; left as it was where the file cannot be read.
       for_large: ThreadPoolExecutor of one thread, for pictures of more than LARGE_PIXELS pixels. A thread keeps memory
         that its pictures have taken, so a lock is not enough: six pictures of 30 million pixels, read by six threads,
         took 0.6 to 1.3 GB with a lock around each large one, and 0.2 to 0.3 GB in one thread (Linux, Pillow 13).
@@ -137,14 +152,14 @@ def read_picture(root, file, target, for_large):
             image = Image.open(content)  # it has nothing of its own to close
             if image.format == 'TIFF' and suffix in RAW_SUFFIXES:
                 return file._replace(problem=RAW)
-            enlarged = min(image.size) < len(target)
-            pixels = _reduce(image, len(target))
+            enlarged = (max if form.fit == 'pad' else min)(image.size) < form.size
+            pixels = _reduce(image, form.size)
             if pixels > MOST_PIXELS:
                 return file._replace(problem=f'{pixels / 1e6:,.0f} million pixels, at most {MOST_PIXELS / 1e6:.0f} '
                                              'million can be read: make it smaller')
             large = pixels > LARGE_PIXELS
-            target[:] = for_large.submit(_fit, image, len(target)).result() if large else _fit(image, len(target))
-            blank = is_blank(target)
+            target[:] = for_large.submit(_fit, image, form).result() if large else _fit(image, form)
+            blank = is_blank(as_rgb(target))
         with path.open('rb') as content:  # anew: Pillow has closed the first
             digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         return file._replace(digest=digest, enlarged=enlarged, blank=blank)
@@ -176,8 +191,8 @@ def _reduce(image, size):
     return whole if 'progressive' in image.info else image.width * image.height
 
 
-def _fit(image, size):
-    """Upright, opaque, in sRGB, cropped to a square about its middle and scaled: uint8 [size, size, 3]."""
+def _fit(image, form):
+    """A picture as it is shown to the networks: uint8 [size, size, channels]."""
     mode = image.mode
     bare = image.format == 'TGA' and mode in ('RGBA', 'LA') and not _tga_descriptor(image) & 15
     rough = _keeps_upper_bits(image)
@@ -189,16 +204,40 @@ def _fit(image, size):
     with contextlib.suppress(Exception):  # damaged EXIF does no harm to the pixels
         ImageOps.exif_transpose(image, in_place=True)
     space, to_srgb = _conversion(image.info.get('icc_profile'))
-    # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
-    for ground in (None,) if bare else ('white', 'black', None, 'white'):
-        opaque = image if space == mode == 'CMYK' else _to_rgb(image, ground)
-        fitted = ImageOps.fit(opaque, (size, size), Image.Resampling.LANCZOS)
-        if not image.has_transparency_data or not is_blank(np.asarray(fitted.convert('RGB'))):
-            break
+    transparent = image.has_transparency_data and not bare and mode[0] not in 'IF'
+    if form.channels == 4:
+        framed = _framed(image.convert('RGBA') if transparent else Image.new('RGBA', image.size, 'white'), form)
+    if form.channels == 4 and transparent:
+        fitted = framed.convert('RGB')
+    else:
+        # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
+        for ground in ('white', 'black', None, 'white') if transparent else (None,):
+            fitted = _framed(image if space == mode == 'CMYK' else _to_rgb(image, ground), form)
+            if not transparent or not is_blank(np.asarray(fitted.convert('RGB'))):
+                break
     if space == fitted.mode or (space == 'L' and mode[0] in '1LIF'):
         fitted = ImageCms.applyTransform(fitted.convert(space), to_srgb)
     image.close()  # frees its pixels before the next large picture is decoded
-    return np.asarray(fitted)
+    if form.channels == 4:
+        fitted = fitted.convert('RGBA')
+        fitted.putalpha(framed.getchannel('A'))
+    return from_saved(np.asarray(fitted.convert({1: 'L', 3: 'RGB', 4: 'RGBA'}[form.channels])))
+
+
+def _framed(image, form):
+    """A square picture of the form's size."""
+    side = form.size
+    if form.fit == 'crop':
+        return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+    if form.fit == 'stretch':
+        return image.resize((side, side), Image.Resampling.LANCZOS)
+    scale = side / max(image.size)
+    whole = image.resize([max(round(length * scale), 1) for length in image.size], Image.Resampling.LANCZOS)
+    pixels = np.asarray(whole)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).mean(0).round().astype(int)
+    square = Image.new(whole.mode, (side, side), 0 if whole.mode == 'RGBA' else tuple(np.atleast_1d(border).tolist()))
+    square.paste(whole, ((side - whole.width) // 2, (side - whole.height) // 2))
+    return square
 
 
 def is_blank(pixels):

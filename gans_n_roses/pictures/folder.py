@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import math
 import os
 import re
 import unicodedata
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
-from gans_n_roses.pictures.decoding import File, describe_file, read_pictures
+from gans_n_roses.pictures.decoding import File, Form, describe_file, read_pictures
 
 CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
 # Folders of the system and of other programs, in lower case; hidden ones are left out as well.
@@ -27,7 +28,7 @@ PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which t
 class Dataset(NamedTuple):
     """The pictures of a folder, and what was found there."""
 
-    images: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], sorted by path
+    images: np.ndarray | CachedPictures  # uint8 [n, size, size, channels], sorted by path
     skipped: list  # (path, reason), one for each picture that could not be read or folder left out; safe to print
     duplicates: int  # pictures whose file is the same, byte for byte, as an earlier one's
     enlarged: int  # pictures that were smaller than size
@@ -35,7 +36,7 @@ class Dataset(NamedTuple):
     blank: int = 0  # pictures that are nearly of one shade
 
 
-def load_dataset(path, image_size):
+def load_dataset(path, image_size, channels=3, fit='crop'):
     """Read every picture in a folder and its subfolders.
 
     Pictures are kept in a cache on the disk where that saves seconds: where all files together, or all pictures at
@@ -45,15 +46,17 @@ def load_dataset(path, image_size):
     Args:
       path: the folder, str or Path.
       image_size: height and width that the pictures are fitted to, in pixels.
+      channels, fit: as in Form.
     Returns:
-      uint8 [n, image_size, image_size, 3], sorted by path: an array, or CachedPictures, which are indexed like one.
+      uint8 [n, image_size, image_size, channels], sorted by path: an array, or CachedPictures, which are indexed like
+        one.
     Raises:
       BadInput: no such folder, no readable picture in it, or more pictures than memory.
     """
-    return read_folder(path, image_size).images
+    return read_folder(path, image_size, channels, fit).images
 
 
-def read_folder(path, image_size):
+def read_folder(path, image_size, channels=3, fit='crop'):
     """Read a folder as `load_dataset` does, with what was found and skipped on the way.
 
     Hidden files, and files that are no pictures, are passed over. Folders that `find_files` leaves out are told.
@@ -63,15 +66,15 @@ def read_folder(path, image_size):
       Dataset.
     """
     require_folder(path)
-    root, listed = Path(path), list_files(path)
+    root, listed, form = Path(path), list_files(path), Form(image_size, channels, fit)
     files = [file for file in listed if not file.problem]
-    large = max(sum(file.size for file in files), len(files) * image_size**2 * 3) >= CACHED_FROM
+    large = max(sum(file.size for file in files), len(files) * math.prod(form.shape)) >= CACHED_FROM
     try:
         with silenced():
-            cached = read_through_cache(root, files, image_size) if large else None
-            images, files = cached or _read_into_memory(root, files, image_size)
+            cached = read_through_cache(root, files, form) if large else None
+            images, files = cached or _read_into_memory(root, files, form)
     except MemoryError:
-        raise BadInput(f'{len(files)} files at IMAGE_SIZE {image_size} are more than memory holds: lower IMAGE_SIZE, '
+        raise BadInput(f'{len(files)} files at IMAGE_SIZE {form.size} are more than memory holds: lower IMAGE_SIZE, '
                        'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
     pictures = [file for file in files if file.digest]
     skipped = [(_printable(file.name), file.problem) for file in [*listed, *files] if file.problem]
@@ -85,10 +88,10 @@ def read_folder(path, image_size):
                    fingerprint, sum(file.blank for file in pictures))
 
 
-def _read_into_memory(root, files, image_size):
+def _read_into_memory(root, files, form):
     """(Pictures in one array, list of File), as `read_through_cache` returns them."""
-    images, found, count = np.empty([len(files), image_size, image_size, 3], np.uint8), [], 0
-    for file, pixels in read_pictures(root, files, image_size):
+    images, found, count = np.empty([len(files), *form.shape], np.uint8), [], 0
+    for file, pixels in read_pictures(root, files, form):
         found.append(file)
         if file.digest:
             images[count] = pixels
@@ -120,12 +123,12 @@ def next_batch(data, batch_size, rng, mirror=False):
     """Draw pictures without replacement.
 
     Args:
-      data: uint8 [n, size, size, 3].
+      data: uint8 [n, size, size, channels].
       batch_size: how many, at most n.
       rng: np.random.RandomState.
       mirror: True turns about half of them left to right.
     Returns:
-      float32 [batch_size, size, size, 3] in [-1, 1].
+      float32 [batch_size, size, size, channels] in [-1, 1].
     """
     batch = data[draw_rows(len(data), batch_size, rng)]
     if mirror:

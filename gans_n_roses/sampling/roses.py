@@ -97,11 +97,11 @@ def make_measures(saved, plan):
     Returns:
       Path of the sheet: roses of SEED, each over the picture that is most like it.
     """
-    folder = plan.settings.dataset_path
-    trained_on = plan.options and plan.options['settings'].get('DATASET_PATH')
+    folder, of_run = plan.settings.dataset_path, plan.options['settings'] if plan.options else {}
+    trained_on = of_run.get('DATASET_PATH')
     if isinstance(trained_on, str) and os.path.isdir(known := plan.settings.origin.folder / trained_on):
         folder = known
-    pictures = load_dataset(folder, saved.image_size)
+    pictures = load_dataset(folder, saved.image_size, saved.images.shape[-1], of_run.get('FIT', 'crop'))
     print(f'Measured beside the {len(pictures)} pictures in {folder}:', flush=True)
     real = describe_real(pictures)
     roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]

@@ -51,7 +51,7 @@ def train(plan):
         settings = team.settle_settings(plan.asked, settings)
         if team.leads:
             print(f'Reading {settings.dataset_path}', flush=True)
-        dataset = read_folder(settings.dataset_path, settings.image_size)
+        dataset = read_folder(settings.dataset_path, settings.image_size, settings.channels, settings.fit)
         team.settle_pictures(dataset)
         _require_batch(settings, len(dataset.images), team.cluster)
         weights = first_weights(plan, dataset.images)

@@ -20,6 +20,7 @@ from picture_files import SIZE, coloured, in_child, numbers, put
 from gans_n_roses.errors import RunFailed
 from gans_n_roses.pictures import cache, decoding
 from gans_n_roses.pictures.cache import CachedPictures
+from gans_n_roses.pictures.decoding import Form
 from gans_n_roses.pictures.folder import CACHED_FROM, next_batch, read_folder
 from gans_n_roses.runs.folders import checkpoint_iterations
 
@@ -50,7 +51,7 @@ def folder(tmp_path):
 @pytest.fixture
 def path(folder):
     """Where the cache of the folder lies once it is made."""
-    return cache.cache_path(folder, SIZE)
+    return cache.cache_path(folder, Form(SIZE))
 
 
 @pytest.fixture
@@ -322,7 +323,7 @@ def test_a_file_system_without_locks_costs_a_sentence(folder, path, monkeypatch,
 def test_where_nobody_is_at_home_one_sentence_is_said_and_nothing_kept(folder, tmp_path, monkeypatch, capsys, homeless):
     monkeypatch.delenv('XDG_CACHE_HOME')
     monkeypatch.chdir(tmp_path)
-    assert cache.read_through_cache(folder, [], SIZE) is None
+    assert cache.read_through_cache(folder, [], Form(SIZE)) is None
     assert capsys.readouterr().out.startswith('No cache of decoded pictures is kept (')
     assert [path.name for path in tmp_path.iterdir()] == ['pictures']
 

@@ -418,6 +418,69 @@ def test_png_equals_pillows_own_fit(tmp_path):
         assert np.array_equal(load_dataset(tmp_path, size), [fitted(picture, size) for picture in pictures])
 
 
+# CHANNELS and FIT
+
+
+@pytest.fixture
+def forms(tmp_path):
+    """Function: the picture of a file 48 pixels wide and 24 high, opaque but for its right half, in a form."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, [24, 48, 3], np.uint8))
+    picture.putalpha(Image.fromarray(np.tile(np.repeat(np.uint8([255, 0]), 24), (24, 1))))
+    put(tmp_path / 'clear', 'picture.png', encode(picture, '.png'))
+    put(tmp_path / 'opaque', 'picture.png', encode(picture.convert('RGB'), '.png'))
+    return lambda which, **form: load_dataset(tmp_path / which, SIZE, **form)[0]
+
+
+def test_stretched_pictures_are_scaled_on_both_sides(forms, tmp_path):
+    with Image.open(tmp_path / 'opaque' / 'picture.png') as image:
+        expected = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
+    assert np.array_equal(forms('opaque', fit='stretch'), expected)
+
+
+def test_padded_pictures_are_shown_whole_on_the_mean_colour_of_their_border(forms, tmp_path):
+    with Image.open(tmp_path / 'opaque' / 'picture.png') as image:
+        whole = np.asarray(image.resize((SIZE, SIZE // 2), Image.Resampling.LANCZOS))
+    found = forms('opaque', fit='pad')
+    assert np.array_equal(found[SIZE // 4:-SIZE // 4], whole)
+    border = np.concatenate([whole[0], whole[-1], whole[:, 0], whole[:, -1]]).mean(0)
+    margin = np.concatenate([found[:SIZE // 4], found[-SIZE // 4:]])
+    assert np.abs(margin - border).max() <= 0.5
+
+
+@pytest.mark.parametrize('fit', ['crop', 'pad', 'stretch'])
+def test_grey_pictures_are_the_luminance_of_the_coloured_ones(forms, fit):
+    found = forms('opaque', channels=1, fit=fit)
+    assert found.shape == (SIZE, SIZE, 1)
+    expected = np.asarray(Image.fromarray(forms('opaque', fit=fit)).convert('L'))
+    assert np.array_equal(found[..., 0], expected)
+
+
+def test_what_is_transparent_keeps_its_alpha_and_is_laid_on_grey(forms):
+    found = forms('clear', channels=4, fit='stretch')
+    assert found.shape == (SIZE, SIZE, 4)
+    left, right = found[:, :SIZE // 2 - 2], found[:, SIZE // 2 + 2:]
+    assert (left[..., 3] > 250).all() and (right[..., 3] < 5).all()
+    assert np.abs(right[..., :3] - 127.5).max() < 5
+    opaque = forms('opaque', channels=4, fit='stretch')
+    assert (opaque[..., 3] == 255).all() and np.array_equal(opaque[..., :3], forms('opaque', fit='stretch'))
+    assert np.abs(left[:, :-2, :3].astype(int) - opaque[:, :SIZE // 2 - 4, :3]).max() < 5  # no colour bleeds in
+
+
+def test_padded_pictures_with_transparency_lie_on_nothing(forms):
+    found = forms('opaque', channels=4, fit='pad')
+    assert (found[SIZE // 4:-SIZE // 4, :, 3] == 255).all()
+    assert (found[:SIZE // 4, :, 3] == 0).all() and np.abs(found[:SIZE // 4, :, :3] - 127.5).max() < 1
+
+
+@pytest.mark.parametrize('fit', ['pad', 'stretch'])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_every_shape_has_every_form(tmp_path, fit, channels):
+    for name, size in {'one': (1, 1), 'wide': (2000, 3), 'high': (1, 2000)}.items():
+        put(tmp_path, f'{name}.png', encode(Image.new('RGB', size, (10, 200, 90)), '.png'))
+    dataset = read_folder(tmp_path, SIZE, channels, fit)
+    assert dataset.images.shape == (3, SIZE, SIZE, channels) and not dataset.skipped
+
+
 def test_reduced_jpeg_is_near_the_whole_one(tmp_path):
     rng = np.random.default_rng(1)
     coarse = Image.fromarray(rng.integers(0, 256, [60, 80, 3], np.uint8))
