@@ -139,6 +139,9 @@ HANDWRITTEN = {
         png(4, 0, packed(INDEX * 5, 4), (b'tRNS', struct.pack('>H', 5))), on_white(rgb(INDEX * 85), INDEX != 1)),
     'grey of 2 bits with a transparent level': (
         png(2, 0, packed(INDEX, 2), (b'tRNS', struct.pack('>H', 1))), on_white(rgb(INDEX * 85), INDEX != 1)),
+    'grey of 12 bits in 16': (png(16, 0, big_endian(GREY.astype(int) * 4095 // 255)), rgb(GREY)),
+    'PGM of 12 bits in 16': (b'P5 36 24 65535\n' + b''.join(big_endian(GREY.astype(int) * 4095 // 255)), rgb(GREY)),
+    'PGM of 12 bits': (b'P5 36 24 4095\n' + b''.join(big_endian(GREY.astype(int) * 4095 // 255)), rgb(GREY)),
     'PGM of 16 bits': (b'P5 36 24 65535\n' + b''.join(big_endian(GREY_16)), rgb(GREY_16 / 257)),
 }
 
