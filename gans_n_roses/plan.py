@@ -154,7 +154,8 @@ def _check_pictures(settings, cluster):
     count = len(list(islice(find_files(settings.dataset_path), needed)))  # of a million files, no more than that
     if 0 < count < needed:
         raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
-                       f'DATASET_PATH {settings.dataset_path!r} holds {count} files: {cluster.mend(count)}.')
+                       f'DATASET_PATH {settings.dataset_path!r} holds {count} files: '
+                       f'{cluster.mend(count, settings.batch_size)}.')
 
 
 def _check_interpolation(settings):
