@@ -178,7 +178,8 @@ def _check_pictures(settings, cluster):
     if 0 < count < needed:
         files = 'one file' if count == 1 else f'{count} files'
         raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
-                       f'DATASET_PATH {settings.dataset_path!r} holds {files}: {cluster.mend(count)}.')
+                       f'DATASET_PATH {settings.dataset_path!r} holds {files}: '
+                       f'{cluster.mend(count, settings.batch_size)}.')
 
 
 def _check_interpolation(settings):

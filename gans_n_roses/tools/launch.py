@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gans_n_roses.errors import BadInput, Stop, missing_package
 from gans_n_roses.machine import stopping, streams
-from gans_n_roses.workers.cluster import TIMEOUT_S, VARIABLE, Cluster
+from gans_n_roses.workers.cluster import LONGEST_S, TIMEOUT_S, VARIABLE, Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_WORKERS = 1_000  # more than one machine has cores for; each opens a port here, and loads TensorFlow
@@ -64,9 +64,9 @@ def prepare(count, timeout, settings):
     Raises:
       BadInput: a number is out of range, or no worker could train with these settings.
     """
-    if not (1 <= count <= MOST_WORKERS and 0 < timeout < float('inf')):
+    if not (1 <= count <= MOST_WORKERS and 0 < timeout <= LONGEST_S):
         raise BadInput(f'--workers is {count} and --timeout {timeout:g}, but there have to be 1 to {MOST_WORKERS} '
-                       'workers, and a number of seconds above 0.')
+                       f'workers, and a number of seconds above 0 and at most {LONGEST_S}.')
     with missing_package(ROOT / 'requirements.txt'):
         from gans_n_roses.command_line import read_settings
         from gans_n_roses.plan import make_plan

@@ -56,8 +56,8 @@ def train(plan):
         _require_batch(settings, len(dataset.images), team.cluster)
         weights = first_weights(plan, dataset.images)
 
-        # From here on a signal waits for a checkpoint: a run's folder without one could not go on. The session is
-        # opened before there is a folder, since TensorFlow ends the process where it cannot start its threads.
+        # From here on a signal waits for a checkpoint: a run's folder without one could not go on. The session
+        # comes before the folder: TensorFlow ends the process where it cannot start its threads.
         with StopRequest() as stop, tf.Graph().as_default() as graph, team.open_session() as session, \
                 _claimed(plan, settings) as run:
             # Networks
@@ -161,7 +161,7 @@ def _with_precision(settings):
 def _require_batch(settings, count, cluster):
     if count < settings.batch_size * cluster.count:
         raise BadInput(f'BATCH_SIZE is {settings.batch_size}{cluster.each}, but DATASET_PATH '
-                       f'{settings.dataset_path!r} holds {count} pictures: {cluster.mend(count)}.')
+                       f'{settings.dataset_path!r} holds {count} pictures: {cluster.mend(count, settings.batch_size)}.')
 
 
 @contextlib.contextmanager

@@ -7,12 +7,14 @@ import socket
 import time
 from typing import NamedTuple
 
-from gans_n_roses.errors import BadInput, RunFailed, shown
+from gans_n_roses.errors import BadInput, RunFailed, reason, shown
 
 VARIABLE = 'TF_CONFIG'
 TIMEOUT_S = 300.0  # the first worker's measures and checkpoints, for which the others wait, take far less
+LONGEST_S = 10**9  # that TensorFlow can count in milliseconds
 ENDING_S = 3.0  # in which a killed process closes its port
-CHIEF, WORKER = 'chief', 'worker'
+TRAINERS = ('chief', 'master', 'worker')  # TensorFlow's jobs that train, in our order; master is chief's older name
+EVALUATOR = 'evaluator'  # the one that does not
 EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -47,11 +49,17 @@ class Cluster(NamedTuple):
         """A worker's name where a sentence begins."""
         return f'Worker {index} ({self.addresses[index]})'
 
-    def mend(self, pictures):
-        """Advice, within a sentence, for a folder of so many pictures, fewer than an iteration takes."""
-        if pictures < self.count:
-            return f'add pictures, or start at most {pictures} workers'
-        return f'set BATCH_SIZE to at most {pictures // self.count}, or add pictures'
+    def mend(self, pictures, batch_size):
+        """Advice, within a sentence, for a folder of so many pictures, at least one, but too few for an iteration.
+
+        An iteration takes `batch_size` for each worker.
+        """
+        if pictures < min(self.count, batch_size):
+            return f'start one worker, with a BATCH_SIZE of at most {pictures}, or add pictures'
+        fewer = pictures // batch_size
+        ways = [f'start at most {fewer} worker{"s" * (fewer > 1)}'] * (fewer > 0)
+        ways += [f'set BATCH_SIZE to at most {pictures // self.count}'] * (pictures >= self.count)
+        return ', '.join([*ways, 'or add pictures'])
 
     def require_alone(self, found):
         """Refuse what several workers cannot do; `found` begins the sentence. Raises BadInput."""
@@ -84,31 +92,33 @@ def read_cluster(environment=os.environ):
     Args:
       environment: dict of variables.
     Returns:
-      Cluster; ALONE where there is no TF_CONFIG, or it names no cluster or a single worker.
+      Cluster; ALONE where there is no TF_CONFIG, or a single worker in it.
     Raises:
       BadInput: it is not what TensorFlow's convention says, or has parameter servers or an evaluator.
     """
     text = environment.get(VARIABLE, '').strip()
     try:
         config = json.loads(text or '{}')
-        jobs, timeout = config.get('cluster') or {}, config.get('timeout', TIMEOUT_S)
-        others = set(jobs) - {CHIEF, WORKER}
-        if not jobs:
+        jobs, timeout = config.get('cluster') or {}, float(config.get('timeout', TIMEOUT_S))
+        addresses = tuple(address for job in TRAINERS for address in jobs.get(job, []))
+        if len(addresses) < 2 and jobs.keys() <= {*TRAINERS, EVALUATOR}:
             return ALONE
-        addresses = tuple(jobs.get(CHIEF, []) + jobs.get(WORKER, []))  # TensorFlow's chief is the first worker
         kind, index = config['task']['type'], int(config['task']['index'])
-        size = len(jobs[kind])
-        sound = all(re.fullmatch(r'.+:[1-9]\d{0,4}', address) for address in addresses) and float(timeout) > 0
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        others = sorted({*jobs, kind} - {*TRAINERS})
+        size = len(jobs.get(kind, []))
+        sound = all(re.fullmatch(r'.+:[1-9]\d{0,4}', each) and int(each.rpartition(':')[2]) < 2**16
+                    for each in addresses) and 0 < timeout <= LONGEST_S
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise BadInput(f'{VARIABLE} is {shown(text)}, but must be like {EXAMPLE}.') from None
     if others:
-        raise BadInput(f'{VARIABLE} has a job {shown(sorted(others)[0])}, but training here knows workers alone (and a '
-                       'chief, which is the first of them): leave it out.')
+        raise BadInput(f'{VARIABLE} has a job {shown(others[0])}, but training here knows workers alone (and a chief, '
+                       'which is the first of them): leave it out.')
     if not (0 <= index < size and sound and len(set(addresses)) == len(addresses)):
         raise BadInput(f'{VARIABLE} is {shown(text)}, but each address must be another host:port, the index of the '
-                       f'task one of theirs, and a timeout a number of seconds above 0: {EXAMPLE}.')
-    place = index + (len(jobs.get(CHIEF, [])) if kind == WORKER else 0)
-    return Cluster(addresses, place, float(timeout)) if len(addresses) > 1 else ALONE
+                       f'task one of theirs, and a timeout a number of seconds above 0 and at most {LONGEST_S}: '
+                       f'{EXAMPLE}.')
+    before = sum(len(jobs.get(job, [])) for job in TRAINERS[:TRAINERS.index(kind)])
+    return Cluster(addresses, before + index, timeout)
 
 
 def wait_for_all(cluster):
@@ -150,5 +160,5 @@ def _fault_of(address):
     try:
         with socket.create_connection((host.strip('[]'), int(port)), timeout=5):
             return ''
-    except OSError as problem:
-        return problem.strerror or str(problem)
+    except (OSError, UnicodeError) as problem:  # UnicodeError: no host can have this name
+        return reason(problem)

@@ -60,17 +60,17 @@ os.{how}
 
 @pytest.mark.skipif(os.name != 'posix', reason='signals and a shell as POSIX has them')
 @pytest.mark.parametrize('how', ['abort()', 'kill(os.getpid(), 4)'])
-@pytest.mark.parametrize('cluster', [{}, {'worker': ['127.0.0.1:1', '127.0.0.1:2']}])
-def test_the_last_words_of_a_tensorflow_that_aborts_are_shown(pictures_folder, tmp_path, how, cluster):
+@pytest.mark.parametrize('config', ['{}', json.dumps({'cluster': {'worker': ['127.0.0.1:1', '127.0.0.1:2']},
+                                                      'task': {'type': 'worker', 'index': 0}})])
+def test_the_last_words_of_a_tensorflow_that_aborts_are_shown(pictures_folder, tmp_path, how, config):
     stand_in = tmp_path / 'path' / 'tensorflow'
     stand_in.mkdir(parents=True)
     stand_in.joinpath('__init__.py').write_text(ABORTS.format(how=how))
-    task = json.dumps({'cluster': cluster, 'task': {'type': 'worker', 'index': 0}}) if cluster else ''
     process = subprocess.run(
         [sys.executable, REPO / 'main.py', f'DATASET_PATH={pictures_folder}', f'RESULTS_PATH={tmp_path}',
          'BATCH_SIZE=2'], capture_output=True, text=True,
         env={**os.environ, LEVEL: '2', 'PYTHONPATH': str(stand_in.parent), 'TMPDIR': str(tmp_path),
-             'TF_CONFIG': task})
+             'TF_CONFIG': config})
     assert process.returncode < 0
     said = process.stderr.splitlines()
     assert len(said) == 2 and 'compiled to use AVX' in said[0] and 'std::system_error' in said[1]

@@ -1,6 +1,7 @@
 """What can go wrong around a run, done for real: killed processes, torn files, full disks, damaged folders."""
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.plan import make_plan
 from gans_n_roses.quality.metrics import SCORE
 from gans_n_roses.runs.checkpoints import read_newest, restore_run, statistics_of
-from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations, checkpoint_names
+from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations, checkpoint_names, make_run_folder
 from gans_n_roses.sampling.roses import MAKERS, sample
 from gans_n_roses.sampling.saved_generator import open_generator
 from gans_n_roses.training.loop import train
@@ -646,3 +648,28 @@ def test_values_that_do_not_fit_the_networks(asked, broken):
                 ({'values': without}, f'holds no {average}')):
             assert_refused(lambda change=change: restore_run(session, newest._replace(**change), settings),
                            broken.saved_models / 'train-8', *told)
+
+
+def test_a_start_that_fails_leaves_no_run_folder(asked, broken, tmp_path):
+    rewrite(broken, 8, {'global_step': np.int64([1, 2])})
+    before = contents(tmp_path)
+    for words in ({'START_FROM': broken.path, 'N_ITERATIONS': 2}, {'RESUME': True, 'N_ITERATIONS': 9}):
+        assert_refused(lambda words=words: train(planned({**asked, **words})), broken.saved_models / 'train-8')
+    assert contents(tmp_path) == before
+    assert [path.name for path in (tmp_path / 'roses').iterdir()] == [broken.path.name]
+
+
+def test_a_run_folder_is_made_whole_or_not_at_all(small, tmp_path, monkeypatch):
+    """The disk has no room for a third folder."""
+    made, mkdir = [], Path.mkdir
+
+    def full(path, *how, **more):
+        made.append(path)
+        if len(made) == 4:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        mkdir(path, *how, **more)
+    settings = planned({**small, 'RESULTS_PATH': tmp_path}).settings
+    (tmp_path / 'roses').mkdir()
+    monkeypatch.setattr(Path, 'mkdir', full)
+    assert_refused(lambda: make_run_folder(settings, datetime.now()), 'No space left on device', 'RESULTS_PATH')
+    assert len(made) == 4 and not any((tmp_path / 'roses').iterdir())

@@ -207,6 +207,7 @@ def test_the_gpus_are_those_that_nvidia_smi_lists(monkeypatch, tmp_path):
     (['--workers', '1000000000'], '1 to 1000 workers'),
     (['--workers', '2', '--timeout', 'inf'], '--timeout inf'),
     (['--workers', '2', '--timeout', 'nan'], '--timeout nan'),
+    (['--workers', '2', '--timeout', '1e300'], '--timeout 1e+300'),
     (['--workers', '2', 'BATCH=4'], "'BATCH', which is no setting"),
     (['--workers', '6'], 'BATCH_SIZE is 12 in mission_control.py for each of 6 workers, but DATASET_PATH'),
     (['--workers', '2', 'LOAD=True', 'RUN=x'], 'roses are made by one process'),
