@@ -22,8 +22,7 @@ TOGETHER = 256  # files that the threads are given at a time: bounds the memory,
 HEIF_SUFFIXES = {'.heic', '.heif', '.hif'}
 HEIF_STARTS = {b'ftyphe', b'ftypmi', b'ftypms'}  # from the fifth byte on
 # Of some, Pillow would open a small picture that lies in the file beside the camera's own.
-RAW_SUFFIXES = {'.3fr', '.arw', '.cr2', '.cr3', '.crw', '.dcr', '.dng', '.erf', '.iiq', '.kdc', '.mef', '.mos', '.mrw',
-                '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.rwl', '.sr2', '.srf', '.srw', '.x3f'}
+RAW_SUFFIXES = {'.arw', '.cr2', '.cr3', '.crw', '.dng', '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.srw'}
 # Pictures to a person, though Pillow does not open them: named when skipped, not passed over.
 OTHER_SUFFIXES = HEIF_SUFFIXES | RAW_SUFFIXES | {'.dcm', '.exr', '.hdr', '.jxl', '.svg', '.xcf'}
 RAW = 'RAW file of a camera: export it as JPEG or TIFF'
@@ -110,9 +109,9 @@ def read_pictures(root, files, image_size):
 def read_picture(root, file, target, for_large):
     """Read one file into an array.
 
-    Every file that Pillow opens is a picture, whatever its suffix. Pictures of more than MOST_PIXELS pixels are
-    refused: a file of a megabyte may hold gigabytes. Pillow's own limit belongs to the whole process and is left as it
-    is: it is a little higher, and is met before any decoding.
+    Every file that Pillow opens is a picture, whatever its suffix, but for RAW files of cameras. Pictures of more than
+    MOST_PIXELS pixels are refused: a file of a megabyte may hold gigabytes. Pillow's own limit belongs to the whole
+    process and is left as it is: it is a little higher, and is met before any decoding.
 
     Args:
       root: Path of the folder.
@@ -159,7 +158,7 @@ def _why_not(suffix, start):
     """Why Pillow does not open a file of this suffix that starts so; '' if it is no picture."""
     formats = Image.registered_extensions()
     if '.heic' not in formats and (suffix in HEIF_SUFFIXES or start[4:] in HEIF_STARTS):
-        return f'HEIC pictures, which this makes readable: {shell([sys.executable, "-m", "pip"])} install pillow-heif'
+        return f'HEIC, which this makes readable: {shell([sys.executable, "-m", "pip", "install", "pillow-heif"])}'
     if suffix not in formats.keys() | OTHER_SUFFIXES:
         return ''
     if not start:
@@ -179,8 +178,12 @@ def _reduce(image, size):
 def _fit(image, size):
     """Upright, opaque, in sRGB, cropped to a square about its middle and scaled: uint8 [size, size, 3]."""
     mode = image.mode
-    bare = image.format == 'TGA' and mode in ('RGBA', 'LA') and not _tga_descriptor(image) & 15
-    rough = _keeps_upper_bits(image)
+    grounds = 'white', 'black', None, 'white'  # for a white drawing; for what is transparent everywhere; for nothing
+    if image.format == 'TGA' and mode in ('RGBA', 'LA'):
+        image.fp.seek(17)
+        if not image.fp.read(1)[0] & 15:  # so many bits are alpha: Pillow takes any fourth channel for it
+            grounds = [None]
+    rough = mode in ('RGB', 'RGBA') and ';16' in str(image.tile[:1])  # of 16 bits, Pillow keeps the upper 8
     _prepare_tiff(image)
     _scale_transparent(image)
     image.load()
@@ -189,8 +192,7 @@ def _fit(image, size):
     with contextlib.suppress(Exception):  # damaged EXIF does no harm to the pixels
         ImageOps.exif_transpose(image, in_place=True)
     space, to_srgb = _conversion(image.info.get('icc_profile'))
-    # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
-    for ground in (None,) if bare else ('white', 'black', None, 'white'):
+    for ground in grounds:
         opaque = image if space == mode == 'CMYK' else _to_rgb(image, ground)
         fitted = ImageOps.fit(opaque, (size, size), Image.Resampling.LANCZOS)
         if not image.has_transparency_data or not is_blank(np.asarray(fitted.convert('RGB'))):
@@ -282,19 +284,9 @@ def _levels(image, strip):
     """The levels of a strip of a picture of more than 8 bits, as floating point."""
     if image.mode != 'I':
         return np.asarray(strip).astype(np.float32)
+    levels = np.asarray(strip).astype(np.float64)
     unsigned = image.format == 'TIFF' and image.tag_v2.get(SAMPLE_FORMAT, (1,)) == (1,)  # Pillow takes them for signed
-    return np.asarray(strip).astype(np.float64) % 2**32 if unsigned else np.asarray(strip).astype(np.float64)
-
-
-def _tga_descriptor(image):
-    """The byte of a TGA that says how many bits of a pixel are alpha: Pillow takes any fourth channel for alpha."""
-    image.fp.seek(17)
-    return image.fp.read(1)[0]
-
-
-def _keeps_upper_bits(image):
-    """Whether colours have 16 bits in the file and Pillow keeps the upper 8."""
-    return image.mode in ('RGB', 'RGBA') and any(';16' in str(tile.args) for tile in image.tile)
+    return levels % 2**32 if unsigned else levels
 
 
 def _prepare_tiff(image):
@@ -311,7 +303,7 @@ def _prepare_tiff(image):
     deep = max(tags.get(BITS, (1,))) > 8
     planes = tags.get(PLANES) == 2 and (image.mode == 'LA' or (deep and codec != 'libtiff'))
     signed = image.mode == 'L' and tags.get(SAMPLE_FORMAT, (1,)) != (1,)
-    swapped = codec == 'libtiff' and stored in ('I;16BS', 'I;32BS', 'F;32BF')  # libtiff has put the bytes in order
+    swapped = codec == 'libtiff' and stored.endswith(('BS', 'BF'))  # twice: libtiff has put the bytes in order
     if planes or signed or swapped:
         raise ValueError('Pillow misreads TIFFs of this layout: save it as PNG')
     if image.mode in ('P', 'PA') and max(tags[COLOUR_MAP]) < 256:  # levels of 8 bits, where Pillow takes 16
