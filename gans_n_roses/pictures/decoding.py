@@ -23,8 +23,7 @@ TOGETHER = 256  # files that the threads are given at a time: bounds the memory,
 HEIF_SUFFIXES = {'.heic', '.heif', '.hif'}
 HEIF_STARTS = {b'ftyphe', b'ftypmi', b'ftypms'}  # from the fifth byte on
 # Of some, Pillow would open a small picture that lies in the file beside the camera's own.
-RAW_SUFFIXES = {'.3fr', '.arw', '.cr2', '.cr3', '.crw', '.dcr', '.dng', '.erf', '.iiq', '.kdc', '.mef', '.mos', '.mrw',
-                '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.rwl', '.sr2', '.srf', '.srw', '.x3f'}
+RAW_SUFFIXES = {'.arw', '.cr2', '.cr3', '.crw', '.dng', '.nef', '.nrw', '.orf', '.pef', '.raf', '.raw', '.rw2', '.srw'}
 # Pictures to a person, though Pillow does not open them: named when skipped, not passed over.
 OTHER_SUFFIXES = HEIF_SUFFIXES | RAW_SUFFIXES | {'.dcm', '.exr', '.hdr', '.jxl', '.svg', '.xcf'}
 RAW = 'RAW file of a camera: export it as JPEG or TIFF'
@@ -124,9 +123,9 @@ def read_pictures(root, files, form):
 def read_picture(root, file, form, target, for_large):
     """Read one file into an array.
 
-    Every file that Pillow opens is a picture, whatever its suffix. Pictures of more than MOST_PIXELS pixels are
-    refused: a file of a megabyte may hold gigabytes. Pillow's own limit belongs to the whole process and is left as it
-    is: it is a little higher, and is met before any decoding.
+    Every file that Pillow opens is a picture, whatever its suffix, but for RAW files of cameras. Pictures of more than
+    MOST_PIXELS pixels are refused: a file of a megabyte may hold gigabytes. Pillow's own limit belongs to the whole
+    process and is left as it is: it is a little higher, and is met before any decoding.
 
     Args:
       root: Path of the folder.
@@ -174,7 +173,7 @@ def _why_not(suffix, start):
     """Why Pillow does not open a file of this suffix that starts so; '' if it is no picture."""
     formats = Image.registered_extensions()
     if '.heic' not in formats and (suffix in HEIF_SUFFIXES or start[4:] in HEIF_STARTS):
-        return f'HEIC pictures, which this makes readable: {shell([sys.executable, "-m", "pip"])} install pillow-heif'
+        return f'HEIC, which this makes readable: {shell([sys.executable, "-m", "pip", "install", "pillow-heif"])}'
     if suffix not in formats.keys() | OTHER_SUFFIXES:
         return ''
     if not start:
@@ -194,8 +193,11 @@ def _reduce(image, size):
 def _fit(image, form):
     """A picture as it is shown to the networks: uint8 [size, size, channels]."""
     mode = image.mode
-    bare = image.format == 'TGA' and mode in ('RGBA', 'LA') and not _tga_descriptor(image) & 15
-    rough = _keeps_upper_bits(image)
+    hidden = True  # where its alpha is 0
+    if image.format == 'TGA' and mode in ('RGBA', 'LA'):
+        image.fp.seek(17)
+        hidden = image.fp.read(1)[0] & 15  # so many bits are alpha: Pillow takes any fourth channel for it
+    rough = mode in ('RGB', 'RGBA') and ';16' in str(image.tile[:1])  # of 16 bits, Pillow keeps the upper 8
     _prepare_tiff(image)
     _scale_transparent(image)
     image.load()
@@ -204,24 +206,29 @@ def _fit(image, form):
     with contextlib.suppress(Exception):  # damaged EXIF does no harm to the pixels
         ImageOps.exif_transpose(image, in_place=True)
     space, to_srgb = _conversion(image.info.get('icc_profile'))
-    transparent = image.has_transparency_data and not bare and mode[0] not in 'IF'
+    clear = hidden and image.has_transparency_data and mode[0] not in 'IF'  # these are laid on white by their levels
     if form.channels == 4:
-        framed = _framed(image.convert('RGBA') if transparent else Image.new('RGBA', image.size, 'white'), form)
-    if form.channels == 4 and transparent:
-        fitted = framed.convert('RGB')
-    else:
-        # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
-        for ground in ('white', 'black', None, 'white') if transparent else (None,):
-            fitted = _framed(image if space == mode == 'CMYK' else _to_rgb(image, ground), form)
-            if not transparent or not is_blank(np.asarray(fitted.convert('RGB'))):
-                break
+        framed = _framed(image.convert('RGBA') if clear else Image.new('RGBA', image.size, 'white'), form)
+        fitted = framed.convert('RGB') if clear else None
+        alpha = framed.getchannel('A')
+    if form.channels < 4 or not clear:
+        fitted = _opaque(image, form, clear, space == mode == 'CMYK')
     if space == fitted.mode or (space == 'L' and mode[0] in '1LIF'):
         fitted = ImageCms.applyTransform(fitted.convert(space), to_srgb)
     image.close()  # frees its pixels before the next large picture is decoded
     if form.channels == 4:
-        fitted = fitted.convert('RGBA')
-        fitted.putalpha(framed.getchannel('A'))
-    return from_saved(np.asarray(fitted.convert({1: 'L', 3: 'RGB', 4: 'RGBA'}[form.channels])))
+        fitted.putalpha(alpha)
+    return from_saved(np.asarray(fitted.convert('L') if form.channels == 1 else fitted))
+
+
+def _opaque(image, form, clear, as_it_is):
+    """A picture of the form's size, opaque: PIL image of mode RGB, or of its own, where it is to be taken as it is."""
+    # A white drawing is seen on black; what is transparent everywhere, without its alpha; or nothing, as on white.
+    for ground in ('white', 'black', None, 'white') if clear else (None,):
+        fitted = _framed(image if as_it_is else _to_rgb(image, ground), form)
+        if not clear or not is_blank(np.asarray(fitted.convert('RGB'))):
+            break
+    return fitted
 
 
 def _framed(image, form):
@@ -321,19 +328,9 @@ def _levels(image, strip):
     """The levels of a strip of a picture of more than 8 bits, as floating point."""
     if image.mode != 'I':
         return np.asarray(strip).astype(np.float32)
+    levels = np.asarray(strip).astype(np.float64)
     unsigned = image.format == 'TIFF' and image.tag_v2.get(SAMPLE_FORMAT, (1,)) == (1,)  # Pillow takes them for signed
-    return np.asarray(strip).astype(np.float64) % 2**32 if unsigned else np.asarray(strip).astype(np.float64)
-
-
-def _tga_descriptor(image):
-    """The byte of a TGA that says how many bits of a pixel are alpha: Pillow takes any fourth channel for alpha."""
-    image.fp.seek(17)
-    return image.fp.read(1)[0]
-
-
-def _keeps_upper_bits(image):
-    """Whether colours have 16 bits in the file and Pillow keeps the upper 8."""
-    return image.mode in ('RGB', 'RGBA') and any(';16' in str(tile.args) for tile in image.tile)
+    return levels % 2**32 if unsigned else levels
 
 
 def _prepare_tiff(image):
@@ -350,7 +347,7 @@ def _prepare_tiff(image):
     deep = max(tags.get(BITS, (1,))) > 8
     planes = tags.get(PLANES) == 2 and (image.mode == 'LA' or (deep and codec != 'libtiff'))
     signed = image.mode == 'L' and tags.get(SAMPLE_FORMAT, (1,)) != (1,)
-    swapped = codec == 'libtiff' and stored in ('I;16BS', 'I;32BS', 'F;32BF')  # libtiff has put the bytes in order
+    swapped = codec == 'libtiff' and stored.endswith(('BS', 'BF'))  # twice: libtiff has put the bytes in order
     if planes or signed or swapped:
         raise ValueError('Pillow misreads TIFFs of this layout: save it as PNG')
     if image.mode in ('P', 'PA') and max(tags[COLOUR_MAP]) < 256:  # levels of 8 bits, where Pillow takes 16

@@ -60,7 +60,7 @@ def summary(dataset):
     groups = by_reason(dataset.skipped)
     for reason, names in groups[:REASONS_TOLD]:
         more = ', …' if len(names) > SKIPPED_NAMED else ''
-        lines.append(f'{len(names)} skipped, {reason}: {", ".join(names[:SKIPPED_NAMED])}{more}')
+        lines.append(f'{len(names)} skipped ({", ".join(names[:SKIPPED_NAMED])}{more}): {reason}')
     more = sum(len(names) for _, names in groups[REASONS_TOLD:])
     return [*lines, f'and {more} more'] if more else lines
 

@@ -108,14 +108,14 @@ except BadInput as problem:
 def test_heic_is_told_in_one_line_with_the_command_that_makes_it_readable(tmp_path):
     for name in ('a.HEIC', 'b.heic', 'c.hif', 'd.heif', 'really_heic.jpg'):
         put(tmp_path, name, HEIC)
-    advice = f'HEIC pictures, which this makes readable: {sys.executable} -m pip install pillow-heif'
+    advice = f'HEIC, which this makes readable: {sys.executable} -m pip install pillow-heif'
     sentence, = without_heif(tmp_path)
     assert f'(5 files looked at; 5 × {advice})' in sentence and '\n' not in sentence
     put(tmp_path, 'picture.png')
     put(tmp_path, 'clip.mp4', b'\0\0\0\x18ftypisom\0\0\2\0isomiso2mp41' + bytes(500))
     put(tmp_path, 'broken.jpg', b'')
-    assert without_heif(tmp_path) == ['1 picture, 6 skipped', f'5 skipped, {advice}: a.HEIC, b.heic, c.hif, …',
-                                      '1 skipped, empty file: broken.jpg']
+    assert without_heif(tmp_path) == ['1 picture, 6 skipped', f'5 skipped (a.HEIC, b.heic, c.hif, …): {advice}',
+                                      '1 skipped (broken.jpg): empty file']
 
 
 def test_heic_is_read_where_its_package_is_installed(tmp_path):
@@ -165,7 +165,7 @@ def test_folders_that_nobody_means_are_left_out_and_told(tmp_path):
     dataset = read_folder(tmp_path, SIZE)
     assert len(dataset.images) == 4
     assert dict(dataset.skipped) == dict.fromkeys(names, FOREIGN)
-    assert summary(dataset)[1].startswith(f'9 skipped, {FOREIGN}: #recycle, $RECYCLE.BIN, .Trash-1000')
+    assert summary(dataset)[1] == f'9 skipped (#recycle, $RECYCLE.BIN, .Trash-1000, …): {FOREIGN}'
     assert len(read_folder(tmp_path / '@eaDir', SIZE).images) == 1  # asked for
 
 
@@ -303,19 +303,19 @@ def test_skipped_files_are_grouped_by_reason_and_some_are_named(tmp_path):
     dataset = read_folder(tmp_path, SIZE)
     assert len({reason for _, reason in dataset.skipped}) == 6
     assert summary(dataset) == [
-        '1 picture, 9 skipped', '4 skipped, empty file: bad0.jpg, bad1.jpg, bad2.jpg, …',
-        '4 skipped, image file is truncated: cut0.bmp, cut1.bmp, cut2.bmp, …',
-        '1 skipped, not a picture that Pillow can open: text.gif']
+        '1 picture, 9 skipped', '4 skipped (bad0.jpg, bad1.jpg, bad2.jpg, …): empty file',
+        '4 skipped (cut0.bmp, cut1.bmp, cut2.bmp, …): image file is truncated',
+        '1 skipped (text.gif): not a picture that Pillow can open']
 
 
 def test_ten_reasons_are_told_and_the_rest_counted(tmp_path):
     images = read_folder(put(tmp_path, 'a.png').parent, SIZE).images
     skipped = [(f'{number}.jpg', f'fault {number}') for number in range(10)]
-    lines = [f'1 skipped, {reason}: {name}' for name, reason in skipped]
+    lines = [f'1 skipped ({name}): {reason}' for name, reason in skipped]
     assert summary(Dataset(images, skipped, 0, 0, '')) == ['1 picture, 10 skipped', *lines]
     skipped += [('a.jpg', 'x'), ('b.jpg', 'x'), ('c.jpg', 'y')]
     assert summary(Dataset(images, skipped, 0, 0, '')) == [
-        '1 picture, 13 skipped', '2 skipped, x: a.jpg, b.jpg', *lines[:9], 'and 2 more']
+        '1 picture, 13 skipped', '2 skipped (a.jpg, b.jpg): x', *lines[:9], 'and 2 more']
 
 
 def test_names_that_do_not_print(tmp_path):
