@@ -18,12 +18,13 @@ from gans_n_roses.runs.shipped import SHIPPED, ShippedModel, read_shipped, shipp
 from gans_n_roses.settings import MISSING, OF_NOW, OF_RUN, RULES, Settings, names_in
 from gans_n_roses.workers.cluster import ALONE, Cluster
 
+OF_ROSES = ('DATASET_PATH', 'DATASET_CHOSEN', 'N_SAMPLES', 'SEED')  # settings of a run that LOAD reads too
+
 # float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
 # more in a sample grid 0.75 MB.
 VALUES_TRAINED = 280
 VALUES_SAMPLED = 45
 COPIES_OF_WEIGHTS = 3  # the weight itself and Adam's two moments
-OF_ROSES = ('DATASET_PATH', 'DATASET_CHOSEN', 'N_SAMPLES', 'SEED')  # settings of a run that LOAD reads too
 FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above
 
 
