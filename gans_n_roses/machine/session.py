@@ -43,10 +43,10 @@ def device_name():
 
 @contextlib.contextmanager
 def within_memory():
-    """Tell in one sentence that the block needs more memory than the machine or its GPU has.
+    """Tell in one sentence that the block needs more memory than the machine or its GPU has, or more threads.
 
     Raises:
-      RunFailed: NumPy or TensorFlow could not get the memory.
+      RunFailed: NumPy or TensorFlow could not get the memory, or Python could not start a thread.
     """
     try:
         yield
@@ -54,3 +54,8 @@ def within_memory():
         wanted = str(problem).partition('\n')[0][:200]
         raise RunFailed(f'The memory is not enough ({wanted}): lower BATCH_SIZE, IMAGE_SIZE, Z_DIM or '
                         'N_SAMPLES.') from None
+    except RuntimeError as problem:
+        if 'start new thread' not in str(problem):
+            raise
+        raise RunFailed("The system lets this program start no more threads: raise the limit of `ulimit -u`, or the "
+                        "container's limit of processes.") from None

@@ -23,3 +23,10 @@ def test_memory_that_tensorflow_does_not_get_is_told_in_one_sentence():
     problem = tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor\nat great length')
     with pytest.raises(RunFailed, match=r'^The memory is not enough \(OOM when .* tensor\): lower '), within_memory():
         raise problem
+
+
+def test_threads_that_python_does_not_get_are_told_in_one_sentence_and_other_errors_pass():
+    with pytest.raises(RunFailed, match=r'^The system lets this program start no more threads: '), within_memory():
+        raise RuntimeError("can't start new thread")
+    with pytest.raises(RuntimeError, match=r'^other$'), within_memory():
+        raise RuntimeError('other')
