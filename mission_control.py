@@ -48,4 +48,5 @@ GRID_EVERY = 20  # iterations from one grid of roses to the next; after a hundre
 CHECKPOINT_EVERY = 1000  # iterations from one checkpoint to the next, each measured; also at the end, and on Ctrl-C
 CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
 CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
+ENLARGE = 1  # LOAD's grid, files and interpolation are so many times as large: each pixel a square
 N_FRAMES = 120  # frames of the interpolation, which walks from rose to rose and back to the first

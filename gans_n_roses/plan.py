@@ -158,7 +158,7 @@ def _readers(settings):
     elif named_checkpoint(opened):
         checkpoint = f'with {named_checkpoint(opened)}, which is a checkpoint itself', False
     return {'RUN': ('without LOAD=True or RESUME=True', load or resume), 'CHECKPOINT': checkpoint,
-            **dict.fromkeys(('SAMPLE_AS', 'N_FRAMES'), ('without LOAD=True', load)),
+            **dict.fromkeys(('SAMPLE_AS', 'N_FRAMES', 'ENLARGE'), ('without LOAD=True', load)),
             **dict.fromkeys(('START_FROM', 'RECIPE'), begins)}
 
 
@@ -188,7 +188,8 @@ def _check_interpolation(settings):
         raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}, but an interpolation '
                        f'walks between at least 2 roses and at most N_FRAMES = {settings.n_frames}: change one of the '
                        'two.')
-    _check_memory(settings, {'N_FRAMES': settings.n_frames * (2 * settings.image_size**2 + 24 * settings.z_dim)})
+    pixels = (settings.enlarge * settings.image_size)**2
+    _check_memory(settings, {'N_FRAMES': settings.n_frames * (2 * pixels + 24 * settings.z_dim)})
 
 
 def _needed_to_train(settings):
@@ -239,7 +240,7 @@ def _check_disk(settings, run):
 
     A PNG takes one to two bytes for each pixel, and each file at least a block of the disk.
     """
-    needed = settings.n_samples * max(settings.image_size**2, 4096)
+    needed = settings.n_samples * max((settings.enlarge * settings.image_size)**2, 4096)
     place = next(folder for folder in (run.path, *run.path.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if needed > free:

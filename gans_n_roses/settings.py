@@ -167,6 +167,7 @@ class Settings:
     checkpoints_kept: int = _whole(OF_NOW, 1)
     checkpoint: str = _one_of(OF_LOAD, CHECKPOINTS, unset='latest')
     n_frames: int = _whole(OF_LOAD, 2)
+    enlarge: int = _setting(OF_LOAD, (int,), 'a whole number from 1 to 16', lambda value: 1 <= value <= 16, unset=1)
     origin: Origin = dataclasses.field(default=NOWHERE, compare=False, repr=False)  # no constant
 
     def __post_init__(self):

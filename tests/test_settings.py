@@ -29,6 +29,8 @@ VALUES = {
     'dataset_chosen': (['roses', 'Roses_2', '2017', 'a-b.c', 'rosée', 'a' * 100],
                        ['', 'a' * 101, 'my roses', 'a/b', '..', '.hidden', 'end.', 'a:b', 'a\\b', '-x', 'roses\n', 5,
                         None]),
+    'channels': ([1, 3, 4], [0, 2, 5, 3.0, '3', None, True]),
+    'fit': (['crop', 'pad', 'stretch'], ['', 'Crop', 'cover', None, 1]),
     'width': ([16, 32, 64, 128, 256], [0, 8, 48, 512, 64.0, '64', None, True]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT,
@@ -45,6 +47,7 @@ VALUES = {
     'n_samples': COUNT, 'stop_when': (['', 'no better'], ['never', 'No better', None, True, 3000]),
     'sample_as': (['grid', 'images', 'interpolation', 'savedmodel', 'grid,images', ' images , grid '],
                   ['', ',', 'grid,', 'film', 'grid;images', 'Grid', 'grid images', None, 3, ['grid']]),
+    'enlarge': ([1, 2, 16], [0, 17, -1, 2.0, '2', None, True]),
     'n_frames': ([2, 500], [1, 0, -2, 2.0, '2', None, True]),
     'grid_every': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT,
 }
@@ -130,10 +133,11 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'start_from': "'' for none, 'shipped', 'latest'", 'recipe': "'article', 'auto'",
         'mirror': 'True or False', 'checkpoint': "'latest', 'best'",
         'smooth': 'a whole number from 0 to 6', 'width': '16, 32, 64, 128, 256',
+        'channels': '3, 1, 4', 'fit': "'crop', 'pad', 'stretch'",
         'augment': "'' for none, or 'color', 'translation', 'cutout', 'rotation'",
         'precision': "'float32', 'bfloat16', 'auto'",
         'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
-        'n_frames': 'whole number of at least 2',
+        'n_frames': 'whole number of at least 2', 'enlarge': 'a whole number from 1 to 16',
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
 
@@ -352,9 +356,10 @@ def test_every_setting_belongs_to_one_place():
     assert set(places.values()) == {DOOR, OF_RUN, OF_NOW, OF_LOAD}
     assert {name for name in NAMES if places[name] == OF_RUN} == {
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'SMOOTH',
-        'PRECISION', 'SEED', 'N_SAMPLES', 'WIDTH'}
+        'PRECISION', 'SEED', 'N_SAMPLES', 'WIDTH',
+        'CHANNELS', 'FIT'}
     assert {name for name in NAMES if places[name] in (DOOR, OF_LOAD)} == {
-        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES'}
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE'}
 
 
 def test_all_retired_settings_of_a_file_are_told_at_once(edited):

@@ -44,6 +44,11 @@ def merge(images):
     return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
+def enlarge(picture, times):
+    """A picture whose pixels are squares: [height, width, channels] → [times * height, times * width, channels]."""
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
 def pairs(above, below):
     """Lay out pairs of pictures, one over the other: two uint8 [n, height, width, channels] → one such picture."""
     return merge(np.concatenate([above, below], axis=1))

@@ -11,7 +11,7 @@ from gans_n_roses.machine.files import claim_file, claim_folder
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
 from gans_n_roses.pictures.folder import load_dataset
-from gans_n_roses.pictures.grids import merge, save_gif, save_image
+from gans_n_roses.pictures.grids import enlarge, merge, save_gif, save_image
 from gans_n_roses.quality.metrics import describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
@@ -31,7 +31,7 @@ def sample(plan):
 
     Args:
       plan: Plan with LOAD; reads run, options and shipped, and of its settings checkpoint, seed, n_samples,
-        sample_as, n_frames, dataset_path and origin.
+        sample_as, n_frames, enlarge, dataset_path and origin.
     Returns:
       list of Paths made, in the order of SAMPLE_AS.
     Raises:
@@ -60,14 +60,14 @@ def _make(kind, saved, plan):
 
 def make_grid(saved, plan):
     """Write all roses as one picture, rose k from SEED + k; returns its path."""
-    count = plan.settings.n_samples
-    most = GRID_PIXELS // saved.image_size**2
+    count, times = plan.settings.n_samples, plan.settings.enlarge
+    most = GRID_PIXELS // (times * saved.image_size)**2
     if count > most:
-        raise BadInput(f'N_SAMPLES is {count}, but a grid holds at most {most} roses of {saved.image_size} pixels: '
-                       "lower N_SAMPLES, or set SAMPLE_AS = 'images'.")
+        raise BadInput(f'N_SAMPLES is {count}, but a grid holds at most {most} roses of {times * saved.image_size} '
+                       "pixels: lower N_SAMPLES, or set SAMPLE_AS = 'images'.")
     with claim_file(_new_name(plan, 'image', '.png')) as path:
         roses = [_rose(saved, seed) for seed in _progress(_seeds(plan))]
-        save_image(path, merge(np.stack(roses)), _text(saved, plan, 'grid'))
+        save_image(path, enlarge(merge(np.stack(roses)), times), _text(saved, plan, 'grid'))
     return path
 
 
@@ -75,7 +75,7 @@ def make_images(saved, plan):
     """Write each rose as a file named by its own seed, which makes it again alone; returns their folder."""
     with claim_folder(_new_name(plan, 'images')) as path:
         for seed in _progress(_seeds(plan)):
-            save_image(path / f'seed_{seed:010d}.png', _rose(saved, seed),
+            save_image(path / f'seed_{seed:010d}.png', enlarge(_rose(saved, seed), plan.settings.enlarge),
                        _text(saved, plan, 'images', SEED=seed, N_SAMPLES=1))
     return path
 
@@ -84,7 +84,8 @@ def make_interpolation(saved, plan):
     """Write a looping animation that walks from rose to rose and back to the first; returns its path."""
     points = walk([z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)], plan.settings.n_frames)
     with claim_file(_new_name(plan, 'interpolation', '.gif')) as path:
-        save_gif(path, (make_rose(saved, point) for point in _progress(points)), GIF_MILLISECONDS)
+        frames = (enlarge(make_rose(saved, point), plan.settings.enlarge) for point in _progress(points))
+        save_gif(path, frames, GIF_MILLISECONDS)
     return path
 
 

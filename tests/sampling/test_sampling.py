@@ -218,6 +218,16 @@ def test_each_kind_is_made_once_and_pictures_carry_what_makes_them_again(trained
     np.testing.assert_array_equal(np.hstack(roses_alone), Image.open(grid))
 
 
+def test_enlarged_roses_have_squares_for_pixels(trained):
+    plain, large = (sample(changed(trained, n_samples=2, n_frames=2, enlarge=times,
+                                   sample_as='grid,images,interpolation,measures')) for times in (1, 3))
+    assert [Image.open(path).size for path in (large[0], large[2], large[3])] == [(96, 48), (48, 48), (32, 32)]
+    once_each, thrice_each = (sorted(made[1].iterdir()) for made in (plain, large))
+    for once, thrice in zip([plain[0], *once_each], [large[0], *thrice_each], strict=True):
+        squares = np.asarray(Image.open(once)).repeat(3, 0).repeat(3, 1)
+        np.testing.assert_array_equal(np.asarray(Image.open(thrice)), squares)
+
+
 def test_more_roses_than_a_grid_holds_are_refused(trained, opened):
     with pytest.raises(BadInput, match="SAMPLE_AS = 'images'"):
         roses.make_grid(opened, changed(trained, n_samples=10**6))
