@@ -21,6 +21,7 @@ from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_sc
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
+LISTING = 'checkpoint'  # file in Saved_Models that names the others, for TensorFlow's own tools
 PARTIAL = '.partial'  # folder in Saved_Models that checkpoints are written in
 KINDS = {'latest': ('best', 'train'), 'best': ('best',)}
 READ_ATTEMPTS = 100  # a run that is being trained may delete a checkpoint between our seeing and our reading it
@@ -118,9 +119,7 @@ def _delete_others(folder, newest, kept):
             data.unlink()
     if kind == 'train':  # TensorFlow's own tools, tf.train.latest_checkpoint among them, find the checkpoints by this
         lines = [f'model_checkpoint_path: "{newest}"', *(f'all_model_checkpoint_paths: "{name}"' for name in stay)]
-        listing, content = folder / 'checkpoint', '\n'.join(lines).encode()
-        if not (listing.is_file() and read_file(listing) == content):  # a run can be resumed where the disk is full
-            write_file(listing, content)
+        write_file(folder / LISTING, '\n'.join(lines).encode())  # last: it says that the save is finished
 
 
 def _delete(folder, name):
@@ -224,12 +223,15 @@ def clear_up(folder, newest, kept):
       OSError: a file cannot be changed.
     """
     names = checkpoint_names(folder)
-    for name in names[names.index(newest.path.name) + 1:]:
+    torn = names[names.index(newest.path.name) + 1:]
+    for name in torn:
         for suffix in (INDEX, DATA):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / (name + suffix), folder / f'torn-{name}{suffix}')
     remove(folder / PARTIAL)
-    _delete_others(folder, newest.path.name, kept)
+    listed = read_file(folder / LISTING) if (folder / LISTING).is_file() else b''
+    if not torn and f'{newest.path.name}"'.encode() not in listed:
+        _delete_others(folder, newest.path.name, kept)
 
 
 def restore(session, variables, values, source):
