@@ -5,12 +5,12 @@
 //
 // It is told twice. In plain JavaScript it is short to read, and it serves browsers that know no WebAssembly SIMD. In
 // WebAssembly one instruction computes four channels, which takes about a tenth of the time. All addresses are in
-// bytes, within one memory of float32; `end` is where x0 ends.
+// bytes, within one memory of float32; `limit` is where x0 ends.
 
 function loopInJavaScript(memory) {
   const floats = new Float32Array(memory.buffer);
-  return (sums, w, x0, x1, x2, x3, end) => {
-    const count = (end - x0) / 4;
+  return (sums, w, x0, x1, x2, x3, limit) => {
+    const count = (limit - x0) / 4;
     [x0, x1, x2, x3].forEach((x, place) => {
       for (let channel = 0; channel < 4; channel++) {
         let sum = 0;
@@ -21,7 +21,7 @@ function loopInJavaScript(memory) {
   };
 }
 
-const PARAMETERS = ['sums', 'w', 'x0', 'x1', 'x2', 'x3', 'end'];  // i32
+const PARAMETERS = ['sums', 'w', 'x0', 'x1', 'x2', 'x3', 'limit'];  // i32
 const VECTORS = ['s0', 's1', 's2', 's3', 'weights'];  // v128: four float32
 const PLACES = [0, 1, 2, 3];
 const LOOP = `
@@ -32,7 +32,7 @@ const LOOP = `
       local.get s${p}  local.get x${p}  v128.load32_splat 0  local.get weights  f32x4.mul  f32x4.add  local.set s${p}
       local.get x${p}  i32.const 4  i32.add  local.set x${p}`).join('\n')}
     local.get w  i32.const 16  i32.add  local.set w
-    local.get x0  local.get end  i32.lt_u  br_if 0
+    local.get x0  local.get limit  i32.lt_u  br_if 0
   end
   ${PLACES.map((p) => `local.get sums  local.get s${p}  v128.store ${16 * p}`).join('\n')}
   end`;
