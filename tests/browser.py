@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -23,17 +22,12 @@ class Browser:
 
     def __init__(self, folder):
         self.downloads, self.errors, self.requests = folder / 'downloads', [], []
-        self._number, self._unread = itertools.count(1), b''
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
+        self._number, self._unread, self._session = itertools.count(1), b'', {}
         # The browser reads its orders from file 3 and answers on file 4.
         self._process = subprocess.Popen(
-            ['sh', '-c', f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', 'sh', CHROMIUM, *OPTIONS,
+            ['sh', '-c', 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', 'sh', CHROMIUM, *OPTIONS,
              f'--user-data-dir={folder / "profile"}', 'about:blank'],
-            pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._session = {}
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         target = next(each for each in self.ask('Target.getTargets')['targetInfos'] if each['type'] == 'page')
         self._session = {'sessionId': self.ask('Target.attachToTarget', targetId=target['targetId'],
                                                flatten=True)['sessionId']}
@@ -46,15 +40,14 @@ class Browser:
 
     def __exit__(self, *_):
         self._process.kill()
-        self._process.wait()
-        os.close(self._out)
-        os.close(self._in)
+        self._process.communicate()
 
     def ask(self, method, **parameters):
         """Send one order and wait for its answer."""
         number = next(self._number)
         order = {'id': number, 'method': method, 'params': parameters, **self._session}
-        os.write(self._out, json.dumps(order).encode() + b'\0')
+        self._process.stdin.write(json.dumps(order).encode() + b'\0')
+        self._process.stdin.flush()
         while True:
             message = self._read()
             if message.get('id') == number:
@@ -64,7 +57,7 @@ class Browser:
 
     def _read(self):
         while b'\0' not in self._unread:
-            more = os.read(self._in, 2**20)
+            more = self._process.stdout.read1()
             assert more, 'the browser has ended'
             self._unread += more
         first, self._unread = self._unread.split(b'\0', 1)
@@ -109,7 +102,7 @@ class Browser:
         """Click in the middle of an element as a mouse or a finger does; it is scrolled to first."""
         x, y = self.evaluate(f"""(() => {{
             const element = document.querySelector({json.dumps(selector)});
-            element.scrollIntoView({{block: 'nearest'}});
+            element.scrollIntoView({{block: 'center'}});
             const box = element.getBoundingClientRect();
             return [box.x + box.width / 2, box.y + box.height / 2];
         }})()""")

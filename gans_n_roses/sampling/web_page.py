@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gans_n_roses import __version__
 from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.files import read_file
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON
@@ -91,7 +92,7 @@ def _about(saved, plan):
     """What the page says of the model: title, number of pictures, facts as pairs of name and value, licence."""
     options = plan.options or {}
     settings, pictures = options.get('settings', {}), options.get('data', {}).get('pictures')
-    facts = {'Checkpoint': saved.source.name, 'Page made': date.today().isoformat(),
+    facts = {'Checkpoint': saved.source.name, 'Page made': f"{date.today()}, by GANs N' Roses {__version__}",
              **{name: value for name, value in settings.items()
                 if name in RULES and RULES[name].of in (OF_RUN, OF_NOW) and name not in PATHS}}
     licence = 'MIT' if plan.shipped else ''

@@ -2,13 +2,15 @@
 
 const CHANGE = 4;  // how far a direction's slider goes, in standard deviations
 const WALK_MS = 4000;  // from one picture to the next, at middle speed
+const MOST_WAITING = 4;  // pictures for the bench; older ones are not made any more
 
 // Build the bench. make(z) → Promise of an ImageData; directions: arrays of length zDim; say(text) tells the user.
 // changed(seeds) is called whenever other seeds are pinned. Returns {toggle(seed), pin(seeds)}.
 function makeBench(model, make, directions, say, changed) {
   const [shown, caption, play, position] = ['shown', 'caption', 'play', 'position'].map(byId);
   const points = new Map();  // seed → its point in normal coordinates, of all that are pinned
-  let mode = 'change', selected = null, asked = 0, drawn = 0, file = '', playing = 0;
+  const painted = new Map();  // seed → Promise that its small picture is there
+  let mode = 'change', selected = null, asked = 0, drawn = 0, file = '', playing = false;
 
   const sliders = directions.map((_, k) => {
     const label = document.createElement('label'), slider = document.createElement('input');
@@ -79,26 +81,28 @@ function makeBench(model, make, directions, say, changed) {
     shown.setAttribute('aria-label', text);
     byId('save').disabled = !z;
   }
-  const MOST_WAITING = 4;
 
   function step(before) {
     if (!playing) return;
     requestAnimationFrame((now) => {
       const pace = 2 ** Number(byId('speed').value) / WALK_MS / points.size;
-      position.value = (playing += (now - before) * pace) % 1;
+      position.value = (Number(position.value) + (now - before) * pace) % 1;
       show();
       step(now);
     });
   }
 
   function setPlaying(on) {
-    playing = on && points.size > 1 ? Number(position.value) || 1e-9 : 0;
+    playing = on && points.size > 1;
     play.textContent = playing ? 'Pause' : 'Play';
     if (playing) step(performance.now());
   }
 
   function select(seed) {
     selected = seed;
+    for (const {dataset, firstChild} of byId('pins').children) {
+      firstChild.setAttribute('aria-pressed', dataset.seed === String(seed));
+    }
     for (const slider of sliders) slider.value = 0;
     show();
   }
@@ -113,11 +117,12 @@ function makeBench(model, make, directions, say, changed) {
     item.firstChild.append(canvas, String(seed));
     item.lastChild.className = 'unpin';
     byId('pins').append(item);
-    make(z, {urgent: true}).then((image) => paint(canvas, image));
+    painted.set(seed, make(z, {urgent: true}).then((image) => paint(canvas, image)));
   }
 
   function unpin(seed) {
     points.delete(seed);
+    painted.delete(seed);
     byId('pins').querySelector(`[data-seed="${seed}"]`).remove();
   }
 
@@ -176,6 +181,12 @@ function makeBench(model, make, directions, say, changed) {
     });
   }
 
+  async function saveStrip() {
+    const canvases = [...byId('pins').querySelectorAll('canvas')], seeds = [...points.keys()];
+    await Promise.all(painted.values());
+    save(canvases, `seeds_${seeds.slice(0, 9).join('_')}`);
+  }
+
   async function copyLink() {
     const link = byId('link');
     link.value = location.href;
@@ -195,12 +206,14 @@ function makeBench(model, make, directions, say, changed) {
   play.addEventListener('click', () => setPlaying(!playing));
   byId('reset').addEventListener('click', () => select(selected));
   byId('save').addEventListener('click', () => save([shown], file));
-  byId('strip').addEventListener('click', () =>
-    save([...byId('pins').querySelectorAll('canvas')], `seeds_${[...points.keys()].slice(0, 9).join('_')}`));
+  byId('strip').addEventListener('click', saveStrip);
   byId('copy').addEventListener('click', copyLink);
   byId('clear').addEventListener('click', () => repin([]));
-  byId('unfold').addEventListener('click', ({target}) =>
-    target.setAttribute('aria-expanded', target.getAttribute('aria-expanded') === 'false'));
+  byId('unfold').addEventListener('click', ({target}) => {
+    const opens = target.getAttribute('aria-expanded') === 'false';
+    target.setAttribute('aria-expanded', opens);
+    target.textContent = opens ? 'Back to the wall' : 'Play with them';
+  });
 
   function repin(seeds) {
     for (const seed of [...points.keys()]) unpin(seed);

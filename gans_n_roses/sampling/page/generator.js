@@ -30,9 +30,8 @@ function dense(model, z, name) {
 // Batch norm with frozen statistics is one scale and one shift for each channel. What is below zero becomes zero.
 function normalizeAndRelu(model, h, name) {
   const scale = model.values[`${name}/scale`], shift = model.values[`${name}/shift`];
-  for (let k = 0; k < h.values.length; k++) {
-    const channel = k % h.channels;
-    h.values[k] = Math.max(0, h.values[k] * scale[channel] + shift[channel]);
+  for (let place = 0; place < h.values.length; place += h.channels) {
+    for (let c = 0; c < h.channels; c++) h.values[place + c] = Math.max(0, h.values[place + c] * scale[c] + shift[c]);
   }
   return h;
 }
@@ -58,7 +57,8 @@ function convTranspose(model, x, name) {
               const from = (i + 1 + down) * rowLength + (j + 1 + right) * x.channels;
               const place = padded.byteOffset + 4 * from, step = 4 * x.channels;
               const weights = w.byteOffset + 16 * ((5 * tapDown + tapRight) * blocks + block) * x.channels;
-              multiplyAdd(sums.byteOffset, weights, place, place + step, place + 2 * step, place + 3 * step, place + step);
+              multiplyAdd(sums.byteOffset, weights,
+                          place, place + step, place + 2 * step, place + 3 * step, place + step);
             }
           }
           for (let k = 0; k < 4; k++) {
@@ -88,20 +88,19 @@ function withMargin({padded}, x) {
 function smooth(model, h, name) {
   const taps = model.values[`${name}/taps`];
   if (!taps) return h;
-  for (const [step, across] of [[h.channels, h.size * h.channels], [h.size * h.channels, h.channels]]) {
-    const from = h.values.slice(), last = h.size - 1;
-    for (let line = 0; line <= last; line++) {
-      for (let i = 0; i <= last; i++) {
-        for (let c = 0; c < h.channels; c++) {
-          let sum = 0;
-          taps.forEach((tap, k) => {
-            const place = last - Math.abs(last - Math.abs(i + k - 2));
-            sum += tap * from[line * across + place * step + c];
-          });
-          h.values[line * across + i * step + c] = sum;
+  const last = h.size - 1, row = h.size * h.channels;
+  for (const [step, across] of [[row, h.channels], [h.channels, row]]) {
+    const from = h.values, to = new Float32Array(from.length);
+    for (let i = 0; i <= last; i++) {
+      for (let k = 0; k < taps.length; k++) {
+        const source = last - Math.abs(last - Math.abs(i + k - 2));
+        for (let line = 0; line <= last; line++) {
+          const shift = line * across;
+          for (let c = 0; c < h.channels; c++) to[i * step + shift + c] += taps[k] * from[source * step + shift + c];
         }
       }
     }
+    h = {...h, values: to};
   }
   return h;
 }
@@ -133,7 +132,8 @@ function openModel({layers, arrays}, buffer) {
   arrays.forEach(({name, type}, index) => {
     values[name] = part(starts[index], sizes[index]);
     if (type === 'float16') {
-      new Uint16Array(buffer, read, sizes[index]).forEach((bits, k) => { values[name][k] = halves[bits]; });
+      const bits = new Uint16Array(buffer, read, sizes[index]), array = values[name];
+      for (let k = 0; k < array.length; k++) array[k] = halves[bits[k]];
     } else {
       values[name].set(new Float32Array(buffer, read, sizes[index]));
     }

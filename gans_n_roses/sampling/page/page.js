@@ -5,7 +5,7 @@ function byId(id) {
 }
 
 function say(text) {
-  byId('status').textContent = text;
+  byId('notice').textContent = text;
 }
 
 // The text of an element with data, which is taken out of the page: it is some 14 MB.
@@ -61,7 +61,8 @@ function tellProgress({waiting, milliseconds}) {
   const busy = waiting > 0;
   byId('waiting').textContent = busy ? `(${waiting} to go)` : '';
   if (busy !== tellProgress.busy) {
-    say(busy ? 'Making pictures …' : `Ready: a picture takes ${Math.round(milliseconds)} ms here.`);
+    byId('status').textContent =
+      busy ? 'Making pictures …' : `Ready: a picture takes ${Math.round(milliseconds)} ms.`;
   }
   tellProgress.busy = busy;
 }

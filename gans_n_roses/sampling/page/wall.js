@@ -11,14 +11,23 @@ function makeWall(wall, end, make, pick) {
   const nearby = new IntersectionObserver((entries) => {
     for (const {target, isIntersecting} of entries) {
       target.near = isIntersecting;
-      if (isIntersecting) draw(target);
-      else target.querySelector('canvas').width = 0;  // frees its memory
+      if (isIntersecting && !target.drawn) draw(target);
     }
   }, {rootMargin: '50% 0%'});
 
+  const farAway = new IntersectionObserver((entries) => {
+    for (const {target, isIntersecting} of entries) {
+      if (isIntersecting) continue;
+      target.drawn = false;
+      target.firstChild.width = 0;  // frees its memory
+    }
+  }, {rootMargin: '500% 0%'});
+
   async function draw(button) {
-    const image = await make(Number(button.dataset.seed), () => button.near);
-    if (image && button.near) paint(button.querySelector('canvas'), image);
+    const image = await make(Number(button.dataset.seed), () => button.near && !button.drawn);
+    if (!image) return;
+    button.drawn = true;
+    paint(button.firstChild, image);
   }
 
   function add() {
@@ -33,6 +42,7 @@ function makeWall(wall, end, make, pick) {
       button.append(document.createElement('canvas'), label);
       wall.append(button);
       nearby.observe(button);
+      farAway.observe(button);
     }
   }
 
@@ -65,6 +75,7 @@ function makeWall(wall, end, make, pick) {
   return {
     begin(seed) {
       nearby.disconnect();
+      farAway.disconnect();
       for (const button of wall.children) button.near = false;
       wall.replaceChildren();
       next = seed;
