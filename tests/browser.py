@@ -8,7 +8,7 @@ import subprocess
 import time
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-DEADLINE_S = 120
+DEADLINE_S = 30
 OPTIONS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run',
            '--remote-debugging-pipe', '--force-prefers-reduced-motion')
 KEYS = {'Enter': '\r', 'Tab': '', 'ArrowRight': '', 'ArrowDown': ''}  # key → the text that it types

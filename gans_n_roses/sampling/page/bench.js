@@ -10,7 +10,7 @@ function makeBench(model, make, directions, say, changed) {
   const [shown, caption, play, position] = ['shown', 'caption', 'play', 'position'].map(byId);
   const points = new Map();  // seed → its point in normal coordinates, of all that are pinned
   const painted = new Map();  // seed → Promise that its small picture is there
-  let mode = 'change', selected = null, asked = 0, drawn = 0, file = '', playing = false;
+  let mode = 'change', selected = null, asked = 0, drawn = 0, file = '', playing = false, frame = 0;
 
   const sliders = directions.map((_, k) => {
     const label = document.createElement('label'), slider = document.createElement('input');
@@ -32,7 +32,7 @@ function makeBench(model, make, directions, say, changed) {
     walk() {
       const seeds = [...points.keys()];
       if (seeds.length < 2) return {text: 'Pin two pictures or more to walk between them.'};
-      const at = Number(position.value) * seeds.length, leg = Math.floor(at) % seeds.length;
+      const at = Number(position.value), leg = Math.floor(at) % seeds.length;
       return mixed(seeds[leg], seeds[(leg + 1) % seeds.length], at % 1);
     },
     mix() {
@@ -83,10 +83,9 @@ function makeBench(model, make, directions, say, changed) {
   }
 
   function step(before) {
-    if (!playing) return;
-    requestAnimationFrame((now) => {
-      const pace = 2 ** Number(byId('speed').value) / WALK_MS / points.size;
-      position.value = (Number(position.value) + (now - before) * pace) % 1;
+    frame = requestAnimationFrame((now) => {
+      const pace = 2 ** Number(byId('speed').value) / WALK_MS;
+      position.value = (Number(position.value) + (now - before) * pace) % points.size;
       show();
       step(now);
     });
@@ -95,6 +94,7 @@ function makeBench(model, make, directions, say, changed) {
   function setPlaying(on) {
     playing = on && points.size > 1;
     play.textContent = playing ? 'Pause' : 'Play';
+    cancelAnimationFrame(frame);
     if (playing) step(performance.now());
   }
 
@@ -136,6 +136,7 @@ function makeBench(model, make, directions, say, changed) {
     }
     byId('nothing').hidden = seeds.length > 0;
     play.disabled = position.disabled = seeds.length < 2;
+    position.max = seeds.length;  // from each to the next is 1
     for (const id of ['strip', 'copy', 'clear']) byId(id).disabled = !seeds.length;
     byId('link').hidden = true;
     if (seeds.length < 2) setPlaying(false);
