@@ -18,6 +18,8 @@ from gans_n_roses.settings import OF_NOW, OF_RUN, PATHS, RULES
 
 PIECES = Path(__file__).with_name('page')
 LICENCE = 'licence.txt'  # in the run's folder; its first line is the page's licence line
+# Settings of a run that do not tell how its model was made, or where only this machine's user keeps things.
+UNTOLD = {*PATHS, 'DATASET_CHOSEN', 'N_SAMPLES', 'STOP_WHEN', 'GRID_EVERY', 'CHECKPOINT_EVERY', 'CHECKPOINTS_KEPT'}
 DIRECTIONS = 6
 AT_ONCE = 4  # output channels that the page's innermost loop computes at once
 
@@ -94,7 +96,7 @@ def _about(saved, plan):
     settings, pictures = options.get('settings', {}), options.get('data', {}).get('pictures')
     facts = {'Checkpoint': saved.source.name, 'Page made': f"{date.today()}, by GANs N' Roses {__version__}",
              **{name: value for name, value in settings.items()
-                if name in RULES and RULES[name].of in (OF_RUN, OF_NOW) and name not in PATHS}}
+                if value and name in RULES and RULES[name].of in (OF_RUN, OF_NOW) and name not in UNTOLD}}
     licence = 'MIT' if plan.shipped else ''
     if plan.shipped:
         facts |= {'IMAGE_SIZE': saved.image_size, 'Z_DIM': saved.z_dim,

@@ -156,6 +156,7 @@ let opened;
 onmessage = ({data}) => {
   if (!opened) {
     opened = openModel(data.model, data.buffer);
+    data.buffer.transfer?.(0);  // frees its memory now
     return;
   }
   const begun = performance.now(), rgba = generate(opened, data);

@@ -72,11 +72,12 @@ function start() {
   describe(model);
   const buffer = decode(take('weights'));
   const source = [...document.querySelectorAll('script.worker')].map((script) => script.textContent).join('\n');
+  const directions = readDirections(model, buffer);
   const make = startWorkers(model, buffer, source, tellProgress, (message) => say(`This did not work: ${message}`));
 
   const wall = makeWall(byId('wall'), byId('end'), (seed, wanted) => make(zOfSeed(seed, model.zDim), {wanted}),
                         (seed) => bench.toggle(seed));
-  const bench = makeBench(model, make, readDirections(model, buffer), say, (seeds) => {
+  const bench = makeBench(model, make, directions, say, (seeds) => {
     wall.mark(seeds);
     history.replaceState(null, '', seeds.length ? `#seeds=${seeds.join(',')}` : '#');
   });

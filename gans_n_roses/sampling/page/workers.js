@@ -1,6 +1,6 @@
 // Workers beside the page, one for each core, which make the pictures.
 
-const MOST_BYTES = 100e6;  // of weights in all: each worker has a copy of its own
+const MOST_BYTES = 64e6;  // of weights in all: each worker has a copy of its own
 
 // Start the workers. Returns make(z, options) → Promise of an ImageData, or of null where it is no longer wanted:
 //   urgent: it is made before all that are not;
@@ -41,6 +41,7 @@ function startWorkers(model, buffer, source, tell, problem) {
     worker.postMessage({model, buffer});
     free.push(worker);
   }
+  buffer.transfer?.(0);  // frees its memory now: each worker has a copy
   return (z, {urgent = false, wanted = () => true} = {}) => new Promise((resolve) => {
     jobs.push({z, urgent, wanted, resolve});
     next();
