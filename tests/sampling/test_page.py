@@ -19,7 +19,7 @@ from gans_n_roses.networks.transfer import weight_shapes
 from gans_n_roses.plan import Plan
 from gans_n_roses.runs.folders import RunFolder
 from gans_n_roses.runs.shipped import ShippedModel
-from gans_n_roses.sampling import roses
+from gans_n_roses.sampling import roses, saved_generator
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.sampling.saved_generator import make_rose, open_generator
 from gans_n_roses.sampling.web_page import web_page
@@ -101,7 +101,8 @@ def slide(browser, selector, value):
 @browser_only
 @pytest.mark.parametrize(('image_size', 'z_dim', 'width', 'smoothed'), [
     (16, 8, 64, 1), (16, 1, 16, 2), (32, 100, 32, 3), (64, 20, 16, 0), (128, 8, 16, 2)])
-def test_a_seed_gives_the_rose_of_load(load_plan, browser, tmp_path, image_size, z_dim, width, smoothed):
+def test_a_seed_gives_the_rose_of_load(load_plan, browser, tmp_path, monkeypatch, image_size, z_dim, width, smoothed):
+    monkeypatch.setattr(saved_generator, 'MOMENT_BATCHES', 1)  # rough statistics, which take less time
     plan = load_plan(image_size, z_dim, width, smoothed)
     with open_generator(plan.shipped.values, plan.shipped.path) as saved:
         (tmp_path / 'page.html').write_bytes(web_page(saved, plan))

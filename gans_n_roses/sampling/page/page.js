@@ -37,10 +37,10 @@ function readDirections({arrays}, buffer) {
 
 // "#seeds=7,12,40" → [7, 12, 40]; what is no seed is told and left out.
 function seedsInAddress() {
-  const words = (new URLSearchParams(location.hash.slice(1)).get('seeds') || null)?.split(',') ?? [];
+  const words = new URLSearchParams(location.hash.slice(1)).get('seeds')?.split(',').filter(Boolean) ?? [];
   const isSeed = (word) => /^\d+$/.test(word) && Number(word) < SEEDS;
   const wrong = words.filter((word) => !isSeed(word));
-  if (wrong.length) say(`The link holds “${wrong[0]}”, which is no seed: seeds are whole numbers below ${SEEDS}.`);
+  say(wrong.length ? `The link holds “${wrong[0]}”, which is no seed: seeds are whole numbers below ${SEEDS}.` : '');
   return words.filter(isSeed).map(Number);
 }
 

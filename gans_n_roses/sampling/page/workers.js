@@ -4,23 +4,21 @@ const MOST_BYTES = 64e6;  // of weights in all: each worker has a copy of its ow
 
 // Start the workers. Returns make(z, options) → Promise of an ImageData, or of null where it is no longer wanted:
 //   urgent: it is made before all that are not;
-//   wanted: function that is asked once a worker is free.
+//   wanted: function that is asked now and then: false takes it out of those that wait.
 // tell({waiting, milliseconds}) is called whenever pictures begin or end to wait; problem(message) if a worker fails.
 function startWorkers(model, buffer, source, tell, problem) {
   const bytes = 2 * buffer.byteLength;  // float16 becomes float32
   const count = Math.max(1, Math.min(navigator.hardwareConcurrency || 1, Math.floor(MOST_BYTES / bytes)));
   const url = URL.createObjectURL(new Blob([source], {type: 'text/javascript'}));
-  const free = [], jobs = [];
-  let running = 0, milliseconds = 0;
+  const free = [];
+  let jobs = [], running = 0, milliseconds = 0;
 
   function next() {
+    for (const job of jobs.filter(({wanted}) => !wanted())) job.resolve(null);
+    jobs = jobs.filter(({wanted}) => wanted());
     while (free.length && jobs.length) {
       const urgent = jobs.findIndex((job) => job.urgent);
       const [job] = jobs.splice(Math.max(urgent, 0), 1);
-      if (!job.wanted()) {
-        job.resolve(null);
-        continue;
-      }
       const worker = free.pop();
       running += 1;
       worker.postMessage(job.z);
