@@ -21,7 +21,7 @@ function makeWall(wall, end, make, pick) {
       target.drawn = false;
       target.firstChild.width = 0;  // frees its memory
     }
-  }, {rootMargin: '500% 0%'});
+  }, {rootMargin: '200% 0%'});
 
   async function draw(button) {
     const image = await make(Number(button.dataset.seed), () => button.near && !button.drawn);
