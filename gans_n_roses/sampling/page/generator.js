@@ -105,14 +105,18 @@ function smooth(model, h, name) {
   return h;
 }
 
-// tanh, then [-1, 1] → [0, 255]. One channel is grey, two are grey and alpha, three are RGB, four are RGBA.
+// tanh, then [-1, 1] → [0, 255]. One channel is grey, three are colours; of four the last is alpha, and the colours lie
+// on middle grey as far as they are transparent, which is undone here.
 function toPicture({size, channels, values}) {
   const rgba = new Uint8ClampedArray(4 * size * size).fill(255);  // it rounds as NumPy does
-  const colours = channels - 1 + channels % 2;  // without alpha
   for (let pixel = 0; pixel < size * size; pixel++) {
-    const level = (channel) => (Math.tanh(values[pixel * channels + channel]) + 1) * 127.5;
-    for (let c = 0; c < 3; c++) rgba[4 * pixel + c] = level(c % colours);
-    if (channels % 2 === 0) rgba[4 * pixel + 3] = level(channels - 1);
+    const level = (channel) => (Math.tanh(values[pixel * channels + channel]) + 1) * 127.5, at = 4 * pixel;
+    for (let c = 0; c < 3; c++) rgba[at + c] = level(channels === 1 ? 0 : c);
+    if (channels === 4) {
+      rgba[at + 3] = level(3);
+      const opaque = Math.max(rgba[at + 3], 1) / 255;
+      for (let c = 0; c < 3; c++) rgba[at + c] = 127.5 + (rgba[at + c] - 127.5) / opaque;
+    }
   }
   return rgba;
 }
