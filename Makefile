@@ -13,6 +13,7 @@ ARGS ?=
 
 roses: .venv/installed
 	$(BIN)/python main.py LOAD=True RUN=shipped $(ARGS)
+	@echo 'A page to play with, for any browser:  make roses ARGS=SAMPLE_AS=page'
 
 # Ctrl-C saves, so make has no error to tell.
 train: export STOP_IS_NO_ERROR = 1

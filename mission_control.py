@@ -26,7 +26,7 @@ Z_DIM = 100  # length of z, the noise that a rose is made from
 
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training
-SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', 'savedmodel', or several: 'grid,images'
+SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', 'savedmodel', 'page', or several: 'grid,page'
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
 
 # You may stop reading here. What follows is for those who want more.

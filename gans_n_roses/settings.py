@@ -14,7 +14,7 @@ from gans_n_roses.errors import BadInput, shell, shown
 
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM')
 RUN_NAMES = ('RUN', 'START_FROM')  # a path, or the name of a run's folder
-SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures', 'savedmodel')
+SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures', 'savedmodel', 'page')
 AUGMENT_KINDS = ('color', 'translation', 'cutout', 'rotation')
 CHECKPOINTS = ('latest', 'best')
 IMAGE_SIZES = (16, 32, 64, 128, 256)

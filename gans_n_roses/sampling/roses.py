@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gans_n_roses.errors import BadInput, RunFailed, reason
-from gans_n_roses.machine.files import claim_file, claim_folder
+from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
 from gans_n_roses.pictures.folder import load_dataset
@@ -17,6 +17,7 @@ from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.folders import TIMESTAMP
 from gans_n_roses.sampling.saved_generator import export, make_rose, open_generator
+from gans_n_roses.sampling.web_page import web_page
 from gans_n_roses.settings import names_in
 
 GRID_PIXELS = 2**26  # the largest grid: 16,384 roses at 64 pixels, 192 MB
@@ -119,8 +120,16 @@ def make_savedmodel(saved, plan):
     return export(saved, plan.run.path / 'Exported_Model' / saved.source.stem)
 
 
+
+def make_page(saved, plan):
+    """Write the model as one file that opens in any browser; returns its path."""
+    with claim_file(_new_name(plan, 'page', '.html')) as path:
+        write_file(path, web_page(saved, plan))
+    return path
+
+
 MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation,
-          'measures': make_measures, 'savedmodel': make_savedmodel}
+          'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page}
 
 
 def _seeds(plan):
