@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 
 from gans_n_roses.machine.streams import unfailing
 
@@ -15,6 +16,7 @@ ONEDNN = 'TF_ENABLE_ONEDNN_OPTS'
 # A program of the shell that is told once a block has ended. If nobody tells it, the process has aborted: it shows what
 # was held back in the file $1, but for TensorFlow's notes, warnings and errors, which start-up always has.
 WATCH = 'read -r ended || { grep -Ev "^WARNING|^[IWE][0-9]{4} |: [IWE] " "$1"; rm -f "$1"; }'
+SILENCING = threading.RLock()  # standard error belongs to the whole process
 
 
 @contextlib.contextmanager
@@ -78,15 +80,16 @@ def quietly(errors=True):
 def silenced():
     """Drop what C code writes to standard error: libtiff and the like tell of faults there without the file's name.
 
-    What Python writes there is seen as before.
+    What Python writes there is seen as before. One thread at a time is in such a block; others wait.
     """
-    if not isinstance(sys.stderr, io.TextIOWrapper):  # none, or an editor's console, which is no such file
-        yield
-        return
-    with open(os.devnull, 'wb') as nothing, _redirected(nothing) as screen, \
-            open(screen, 'w', encoding=sys.stderr.encoding, closefd=False) as shown, \
-            contextlib.redirect_stderr(unfailing(shown)):
-        yield
+    with SILENCING:
+        if not isinstance(sys.stderr, io.TextIOWrapper):  # none, or an editor's console, which is no such file
+            yield
+            return
+        with open(os.devnull, 'wb') as nothing, _redirected(nothing) as screen, \
+                open(screen, 'w', encoding=sys.stderr.encoding, closefd=False) as shown, \
+                contextlib.redirect_stderr(unfailing(shown)):
+            yield
 
 
 @contextlib.contextmanager

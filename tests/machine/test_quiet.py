@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import REPO
@@ -121,6 +122,22 @@ def test_what_c_code_says_is_dropped_and_what_python_says_is_seen(capfd):
         os.write(2, b'|')
         print('all', file=sys.stderr)
     assert capfd.readouterr().err == 'half a bar|all\n' * 2
+
+
+def test_threads_leave_standard_error_as_it_was(capfd):
+    def hold(first):
+        with silenced():
+            os.write(2, b'ZIPDecode: Decoding error')
+            first.wait(0.2)  # while the other one begins
+    before, never = sys.stderr, threading.Event()
+    threads = [threading.Thread(target=hold, args=[never]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.stderr is before
+    print('all', file=sys.stderr)
+    assert capfd.readouterr().err == 'all\n'
 
 
 @pytest.mark.parametrize('stream', [None, io.StringIO()])
