@@ -20,12 +20,13 @@ from gans_n_roses.workers.cluster import ALONE, Cluster
 
 OF_ROSES = ('DATASET_PATH', 'DATASET_CHOSEN', 'N_SAMPLES', 'SEED')  # settings of a run that LOAD reads too
 
-# float32 values for each pixel of a picture, measured at 64 pixels: a picture more in a batch took 4.7 to 5.9 MB, one
-# more in a sample grid 0.75 MB.
+# float32 values for each pixel of a picture, measured at 64 pixels and WIDTH 64: a picture more in a batch took 4.7 to
+# 5.9 MB, one more in a sample grid 0.75 MB. Nearly all are of the layers next to the picture.
 VALUES_TRAINED = 280
 VALUES_SAMPLED = 45
+USUAL_WIDTH = 64
 COPIES_OF_WEIGHTS = 3  # the weight itself and Adam's two moments
-FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above
+FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above; at WIDTH above 64 more
 
 
 class Plan(NamedTuple):
@@ -194,10 +195,10 @@ def _check_interpolation(settings):
 
 def _needed_to_train(settings):
     """The memory that training takes, in bytes, by the setting that it comes from."""
-    pixels, z_dim = settings.image_size**2, settings.z_dim
-    return {'BATCH_SIZE': 4 * settings.batch_size * (VALUES_TRAINED * pixels + z_dim),
-            'N_SAMPLES': 4 * settings.n_samples * (VALUES_SAMPLED * pixels + z_dim),
-            'Z_DIM': 4 * z_dim * COPIES_OF_WEIGHTS * FIRST_FEATURES}
+    pixels, z_dim, wider = settings.image_size**2, settings.z_dim, settings.width / USUAL_WIDTH
+    return {'BATCH_SIZE': 4 * settings.batch_size * (VALUES_TRAINED * pixels * wider + z_dim),
+            'N_SAMPLES': 4 * settings.n_samples * (VALUES_SAMPLED * pixels * wider + z_dim),
+            'Z_DIM': 4 * z_dim * COPIES_OF_WEIGHTS * FIRST_FEATURES * max(wider, 1)}
 
 
 def _check_memory(settings, needs):

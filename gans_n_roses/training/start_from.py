@@ -31,7 +31,7 @@ def first_weights(plan, pictures):
 
     Args:
       plan: Plan.
-      pictures: uint8 [n, image_size, image_size, 3], the pictures of the run.
+      pictures: uint8 [n, image_size, image_size, channels], the pictures of the run.
     Returns:
       FirstWeights; None where START_FROM is '', or the run is resumed.
     Raises:
