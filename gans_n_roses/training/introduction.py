@@ -8,8 +8,6 @@ from gans_n_roses.pictures.folder import by_reason
 from gans_n_roses.runs.folders import checkpoint_iterations
 from gans_n_roses.runs.recipe import FEW_PICTURES, missing_remedies
 
-SHOWN = {'crop': [], 'pad': ['shown whole, on the mean colour of their border, or on nothing where CHANNELS is 4'],
-         'stretch': ['stretched to squares']}  # by FIT
 REASONS_TOLD = 10  # why files were skipped; the rest are counted
 SKIPPED_NAMED = 3  # files for each reason
 
@@ -27,7 +25,9 @@ def introduce(training, dataset, iteration, recipe=(), weights=None):
     run, settings = training.run, training.settings
     print(f'\n{network_table(training.session.graph)}\n')
     _print('Runs on', [device_name()])
-    _print('Pictures', [*summary(dataset), *SHOWN[settings.fit]])
+    ground = 'transparency' if settings.channels == 4 else 'the mean colour of their border'
+    shown = {'crop': [], 'pad': [f'shown whole, on {ground}'], 'stretch': ['stretched to squares']}
+    _print('Pictures', [*summary(dataset), *shown[settings.fit]])
     if remedy := _remedy(run, settings, len(dataset.images)):
         _print('', [f'so few are soon memorised. What helps: {remedy}'])
     if recipe:
