@@ -81,7 +81,7 @@ def _plan_roses(settings):
         _check_disk(settings, run, 'N_FRAMES', settings.n_frames)
     if 'images' in kinds:
         _check_disk(settings, run, _counts(settings), settings.n_samples)
-    seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
+    seed = secrets.randbelow(10**6) if settings.seed is None else settings.seed  # short enough to be noted
     return Plan(settings.changed({'SEED': seed}), settings, run=run, options=options,
                 shipped=read_shipped() if settings.run == SHIPPED else None,
                 remarks=[*(version_remarks(options) if options else ()), *made_most(run, 'RUN', settings, own)])

@@ -62,15 +62,15 @@ def _make(kind, saved, plan):
 
 def make_grid(saved, plan):
     """Write all roses as one picture, the seed of each under it; returns its path."""
-    seeds, side = _seeds(plan), plan.settings.enlarge * saved.image_size
+    seeds, times = _seeds(plan), plan.settings.enlarge
     texts = list(map(str, seeds))
-    most = GRID_PIXELS // math.prod(labelled_size(side, texts))
+    most = GRID_PIXELS // (times**2 * math.prod(labelled_size(saved.image_size, texts)))
     if len(seeds) > most:
-        raise BadInput(f'{len(seeds)} roses are asked for, but a grid holds at most {most} of {side} pixels: ask for '
-                       "fewer, or set SAMPLE_AS = 'images'.")
+        raise BadInput(f'{len(seeds)} roses are asked for, but a grid holds at most {most} of '
+                       f"{times * saved.image_size} pixels: ask for fewer, or set SAMPLE_AS = 'images'.")
     with claim_file(_new_name(plan, 'image', '.png')) as path:
-        roses = [enlarge(_rose(saved, seed), plan.settings.enlarge) for seed in _progress(seeds)]
-        save_image(path, merge(label(np.stack(roses), texts)), _text(saved, plan, 'grid'))
+        roses = [_rose(saved, seed) for seed in _progress(seeds)]
+        save_image(path, enlarge(merge(label(np.stack(roses), texts)), times), _text(saved, plan, 'grid'))
     return path
 
 
