@@ -301,6 +301,6 @@ def _written(value):
 def _spelling(rule, value):
     """Advice for a number that was written with a comma; '' for anything else."""
     comma = isinstance(value, tuple) or (isinstance(value, str) and re.fullmatch(r'[\d_]+(,\d+)+', value))
-    if not comma or int not in rule.types:
+    if not comma or int not in rule.types or list in rule.types:
         return ''
     return ' Write it with a point, as 0.5.' if float in rule.types else ' Write it without a comma, as 30_000.'

@@ -100,4 +100,4 @@ def test_load_makes_a_grid_and_prints_where(trained, capfd):
     said = capfd.readouterr()
     [path] = (run / 'Generated_Images').glob('Trained_model_image_*.png')
     assert path.name in said.out and 'SEED' in said.out and said.err == ''
-    assert Image.open(path).size == (3 * 16, 2 * 16)
+    assert Image.open(path).size == (3 * 16, 2 * (16 + 14))  # the seed under each

@@ -361,7 +361,7 @@ def test_a_path_that_no_file_system_or_no_text_can_hold_is_refused(name, path):
 
 
 @pytest.mark.parametrize(('argument', 'spelling'), [
-    ('N_ITERATIONS=30,000', 'Write it without a comma, as 30_000.'), ('SEED=30,012', 'Write it without a comma'),
+    ('N_ITERATIONS=30,000', 'Write it without a comma, as 30_000.'),
     ('CHECKPOINT=3,000', 'Write it without a comma'), ('BATCH_SIZE=1,2', 'Write it without a comma'),
     ('LEARNING_RATE=0,0002', 'Write it with a point, as 0.5.')])
 def test_a_number_with_a_comma_is_told_how_to_write_it(argument, spelling):

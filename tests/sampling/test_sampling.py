@@ -404,8 +404,10 @@ def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
         sample(changed(trained, checkpoint='best', n_samples=1))
 
 
-def test_a_checkpoint_that_run_names_is_the_one_that_makes_the_roses(trained, make_settings, capsys):
-    sample(make_plan(make_settings(load=True, run=str(trained.run.saved_models / 'train-1'), n_samples=1)))
+@pytest.mark.parametrize(('path', 'checkpoint'), [('Saved_Models/train-1', 'latest'), ('', 1)])
+def test_a_checkpoint_that_is_named_is_the_one_that_makes_the_roses(trained, make_settings, capsys, path, checkpoint):
+    run = str(trained.run.path / path)
+    sample(make_plan(make_settings(load=True, run=run, checkpoint=checkpoint, n_samples=1)))
     assert f'Model  {trained.run.saved_models / "train-1"}\n' in capsys.readouterr().out
 
 
