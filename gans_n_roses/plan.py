@@ -54,7 +54,7 @@ def make_plan(settings, cluster=ALONE):
       BadInput: training or sampling could not begin.
     """
     remarks = [*_unread(settings), *_named_by_folder(settings)]
-    settings = _check_seeds(settings)
+    settings = _count_seeds(settings)
     if settings.load:
         cluster.require_alone(f'LOAD is True {settings.origin.place("LOAD")}')
         plan = _plan_roses(settings)
@@ -75,7 +75,7 @@ def _plan_roses(settings):
     _check_of_model(settings.origin.given, own)
     kinds = names_in(settings.sample_as)
     if 'interpolation' in kinds:
-        _check_walk(settings, pixels=2 * (settings.enlarge * settings.image_size)**2)
+        _check_walk(settings, frame_bytes=2 * (settings.enlarge * settings.image_size)**2)
     if 'frames' in kinds:
         _check_walk(settings)
         _check_disk(settings, run, 'N_FRAMES', settings.n_frames)
@@ -89,7 +89,7 @@ def _plan_roses(settings):
 
 def _plan_resumed(settings, cluster):
     if settings.run == SHIPPED:
-        raise BadInput(f"RUN is '{SHIPPED}' {settings.origin.place('RUN')}, but RESUME goes on with a run of your own: "
+        raise BadInput(f'{_said(settings, "RUN")}, but RESUME goes on with a run of your own: '
                        f'START_FROM={SHIPPED} without RESUME begins one from the shipped model.')
     if not cluster.leads:  # the run is the first worker's, and need not be on this machine
         return Plan(settings, settings)
@@ -130,8 +130,8 @@ def _find_run(settings, name):
     return run
 
 
-def _check_seeds(settings):
-    """Settings in which N_SAMPLES is the length of a list of seeds. Raises BadInput: SEED may be no list here."""
+def _count_seeds(settings):
+    """Settings with N_SAMPLES seeds where SEED lists them. Raises BadInput: it must not here, or N_SAMPLES differs."""
     if not isinstance(settings.seed, list):
         return settings
     count, given = len(settings.seed), settings.origin.given.get('N_SAMPLES')
@@ -175,7 +175,7 @@ def _unread(settings):
         value = getattr(settings, name.lower())
         if value == RULES[name].unset or read:
             continue
-        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing {needed}'
+        sentence = f'{_said(settings, name)}, but does nothing {needed}'
         if name in settings.origin.given:
             mend = 'add that, or ' if needed.startswith('without') else ''
             raise BadInput(f'{sentence}: {mend}leave {name} out.')
@@ -215,17 +215,17 @@ def _check_pictures(settings, cluster):
     count = len(list(islice(found, needed)))  # of a million files, no more than that
     if 0 < count < needed:
         files = 'one file' if count == 1 else f'{count} files'
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
+        raise BadInput(f'{_said(settings, "BATCH_SIZE")}{cluster.each}, but '
                        f'DATASET_PATH {settings.dataset_path!r} holds {files}: '
                        f'{cluster.mend(count, settings.batch_size)}.')
 
 
-def _check_walk(settings, pixels=0):
-    """Refuse a walk that has too few or too many roses, or frames; pixels: bytes of a frame that stay in memory."""
+def _check_walk(settings, frame_bytes=0):
+    """Refuse a walk of too few or too many roses or frames, each of which keeps so many bytes of memory."""
     if not 2 <= settings.n_samples <= settings.n_frames:
         raise BadInput(f'{_said(settings, _counts(settings))}, but a walk goes between at least 2 roses and at most '
                        f'N_FRAMES = {settings.n_frames}: change one of the two.')
-    _check_memory(settings, {'N_FRAMES': settings.n_frames * (pixels + 24 * settings.z_dim)})
+    _check_memory(settings, {'N_FRAMES': settings.n_frames * (frame_bytes + 24 * settings.z_dim)})
 
 
 def _needed_to_train(settings):

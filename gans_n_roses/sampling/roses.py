@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput, RunFailed, reason
+from gans_n_roses.errors import BadInput, RunFailed, reason, shown
 from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
@@ -42,7 +42,7 @@ def sample(plan):
     """
     settings, run = plan.settings, plan.run
     model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
-    print(f'Model  {model.path}\nSEED   {settings.seed}', flush=True)
+    print(f'Model  {model.path}\nSEED   {shown(settings.seed)}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
         with open_generator(model.values, model.path) as saved:
