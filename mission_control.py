@@ -26,8 +26,8 @@ Z_DIM = 100  # length of z, the noise that a rose is made from
 
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training
-SAMPLE_AS = 'grid'  # 'grid', 'images', 'interpolation', 'measures', 'savedmodel', 'page', or several: 'grid,page'
-SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable
+SAMPLE_AS = 'grid'  # 'images', 'interpolation', 'frames', 'measures', 'savedmodel', 'page', or several: 'grid,page'
+SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable; [7, 12, 40] are these roses
 
 # You may stop reading here. What follows is for those who want more.
 
@@ -47,6 +47,6 @@ STOP_WHEN = ''  # 'no better' ends a run when the measured distance to your pict
 GRID_EVERY = 20  # iterations from one grid of roses to the next; after a hundred grids ten times as many
 CHECKPOINT_EVERY = 1000  # iterations from one checkpoint to the next, each measured; also at the end, and on Ctrl-C
 CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
-CHECKPOINT = 'latest'  # LOAD takes the newest of the run, or 'best': measured nearest to your pictures, no copies
-ENLARGE = 1  # LOAD's grid, files and interpolation are so many times as large: each pixel a square
-N_FRAMES = 120  # frames of the interpolation, which walks from rose to rose and back to the first
+CHECKPOINT = 'latest'  # LOAD takes the newest; 'best': measured nearest to your pictures, no copies; 3000: that one
+ENLARGE = 1  # LOAD's grid, files, interpolation and frames are so many times as large: each pixel a square
+N_FRAMES = 120  # of the interpolation, or the frames, which walk from rose to rose and back to the first

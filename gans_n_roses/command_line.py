@@ -106,7 +106,7 @@ def _mended(found):
     text = re.sub(rf'^[([{{]*[rRuU]?(?=[{QUOTES}])|(?<=[{QUOTES}])[])}},;]*$', '', text).strip(QUOTES)
     if name in PATHS:
         text = text.replace('\\', '/')
-    elif str not in types:
+    elif str not in types and list not in types:
         text = text.replace(',', '.' if float in types else '')
     value = _value(text, types)
     return f'{name} = {value!r}' if type(value) in types and holds(value) else None
@@ -125,9 +125,10 @@ def _value(text, types):
     value, constant = literal(text), literal(text.capitalize())
     if isinstance(constant, bool | None) and type(constant) in types:  # true is True, none is None
         return constant
-    if str in types:  # taken as it stands, unless it is in quotes
-        return value if isinstance(value, str) else text
-    return text if isinstance(value, tuple) else value  # "0,5" is a number with a comma, not a pair
+    if str in types:  # taken as it stands, unless it is in quotes, or a number where one is allowed
+        return value if type(value) in types else text
+    # "0,5" is a number with a comma, not a pair.
+    return text if isinstance(value, tuple) and list not in types else value
 
 
 def _name_of(path):

@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from gans_n_roses.errors import BadInput
+from gans_n_roses.errors import BadInput, shown
 from gans_n_roses.pictures.folder import find_files, require_folder
-from gans_n_roses.runs.folders import RunFolder, checkpoint_names, find_run, made_most, named_checkpoint
+from gans_n_roses.runs.folders import RunFolder, at_checkpoint, checkpoint_names, find_run, made_most, named_checkpoint
 from gans_n_roses.runs.options import read_options, version_remarks
 from gans_n_roses.runs.recipe import take_recipe
 from gans_n_roses.runs.resuming import BEFORE, merge_settings, recorded
@@ -55,6 +55,7 @@ def make_plan(settings, cluster=ALONE):
       BadInput: training or sampling could not begin.
     """
     remarks = [*_unread(settings), *_named_by_folder(settings)]
+    settings = _count_seeds(settings)
     if settings.load:
         cluster.require_alone(f'LOAD is True {settings.origin.place("LOAD")}')
         plan = _plan_roses(settings)
@@ -69,16 +70,19 @@ def make_plan(settings, cluster=ALONE):
 
 
 def _plan_roses(settings):
-    run = find_run(settings.results_path, settings.dataset_chosen, settings.run)
+    run = _find_run(settings, 'RUN')
     options = read_options(run) if run.options.exists() else None
     own = recorded(options) if options else BEFORE
     _check_of_model(settings.origin.given, own)
     kinds = names_in(settings.sample_as)
     if 'interpolation' in kinds:
-        _check_interpolation(settings)
+        _check_walk(settings, frame_bytes=2 * (settings.enlarge * settings.image_size)**2)
+    if 'frames' in kinds:
+        _check_walk(settings)
+        _check_disk(settings, run, 'N_FRAMES', settings.n_frames)
     if 'images' in kinds:
-        _check_disk(settings, run)
-    seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
+        _check_disk(settings, run, _counts(settings), settings.n_samples)
+    seed = secrets.randbelow(10**6) if settings.seed is None else settings.seed  # short enough to be noted
     return Plan(settings.changed({'SEED': seed}), settings, run=run, options=options,
                 shipped=read_shipped() if settings.run == SHIPPED else None,
                 remarks=[*(version_remarks(options) if options else ()), *made_most(run, 'RUN', settings, own)])
@@ -86,7 +90,7 @@ def _plan_roses(settings):
 
 def _plan_resumed(settings, cluster):
     if settings.run == SHIPPED:
-        raise BadInput(f"RUN is '{SHIPPED}' {settings.origin.place('RUN')}, but RESUME goes on with a run of your own: "
+        raise BadInput(f'{_said(settings, "RUN")}, but RESUME goes on with a run of your own: '
                        f'START_FROM={SHIPPED} without RESUME begins one from the shipped model.')
     if not cluster.leads:  # the run is the first worker's, and need not be on this machine
         return Plan(settings, settings)
@@ -112,10 +116,43 @@ def _plan_new(settings, cluster):
     if settings.recipe == 'auto':
         settings, recipe = take_recipe(settings, shipped.image_size if shipped else None)
     if settings.start_from not in ('', SHIPPED):
-        start = find_run(settings.results_path, settings.dataset_chosen, settings.start_from, 'START_FROM')
+        start = _find_run(settings, 'START_FROM')
         remarks = made_most(start, 'START_FROM', settings)
         settings = settings.changed({'START_FROM': os.path.abspath(start.path)})
     return Plan(settings, asked, start=start, shipped=shipped, recipe=recipe, remarks=remarks)
+
+
+def _find_run(settings, name):
+    """The run that a setting means, RUN or START_FROM, with the checkpoint of CHECKPOINT where that is an iteration."""
+    meant = getattr(settings, name.lower())
+    run = find_run(settings.results_path, settings.dataset_chosen, meant, name)
+    if isinstance(settings.checkpoint, int) and not run.checkpoint and meant != SHIPPED:
+        run = at_checkpoint(run, settings.checkpoint, _said(settings, 'CHECKPOINT'))
+    return run
+
+
+def _count_seeds(settings):
+    """Settings with N_SAMPLES seeds where SEED lists them. Raises BadInput: it must not here, or N_SAMPLES differs."""
+    if not isinstance(settings.seed, list):
+        return settings
+    count, given = len(settings.seed), settings.origin.given.get('N_SAMPLES')
+    if not settings.load:
+        raise BadInput(f'{_said(settings, "SEED")}, but only LOAD=True makes roses of a list: a training takes one '
+                       'whole number, or None.')
+    if given not in (None, count):
+        raise BadInput(f'{_said(settings, "N_SAMPLES")}, but SEED lists {count} {settings.origin.place("SEED")}: leave '
+                       'N_SAMPLES out, or give SEED one number, the first seed.')
+    return settings.changed({'N_SAMPLES': count})
+
+
+def _counts(settings):
+    """The setting that says how many roses LOAD makes."""
+    return 'SEED' if isinstance(settings.seed, list) else 'N_SAMPLES'
+
+
+def _said(settings, name):
+    """The beginning of a sentence: "SEED is 7 on the command line"."""
+    return f'{name} is {shown(getattr(settings, name.lower()))} {settings.origin.place(name)}'
 
 
 def _check_of_model(given, own):
@@ -139,7 +176,7 @@ def _unread(settings):
         value = getattr(settings, name.lower())
         if value == RULES[name].unset or read:
             continue
-        sentence = f'{name} is {value!r} {settings.origin.place(name)}, but does nothing {needed}'
+        sentence = f'{_said(settings, name)}, but does nothing {needed}'
         if name in settings.origin.given:
             mend = 'add that, or ' if needed.startswith('without') else ''
             raise BadInput(f'{sentence}: {mend}leave {name} out.')
@@ -179,18 +216,17 @@ def _check_pictures(settings, cluster):
     count = len(list(islice(found, needed)))  # of a million files, no more than that
     if 0 < count < needed:
         files = 'one file' if count == 1 else f'{count} files'
-        raise BadInput(f'BATCH_SIZE is {settings.batch_size} {settings.origin.place("BATCH_SIZE")}{cluster.each}, but '
+        raise BadInput(f'{_said(settings, "BATCH_SIZE")}{cluster.each}, but '
                        f'DATASET_PATH {settings.dataset_path!r} holds {files}: '
                        f'{cluster.mend(count, settings.batch_size)}.')
 
 
-def _check_interpolation(settings):
+def _check_walk(settings, frame_bytes=0):
+    """Refuse a walk of too few or too many roses or frames, each of which keeps so many bytes of memory."""
     if not 2 <= settings.n_samples <= settings.n_frames:
-        raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}, but an interpolation '
-                       f'walks between at least 2 roses and at most N_FRAMES = {settings.n_frames}: change one of the '
-                       'two.')
-    pixels = (settings.enlarge * settings.image_size)**2
-    _check_memory(settings, {'N_FRAMES': settings.n_frames * (2 * pixels + 24 * settings.z_dim)})
+        raise BadInput(f'{_said(settings, _counts(settings))}, but a walk goes between at least 2 roses and at most '
+                       f'N_FRAMES = {settings.n_frames}: change one of the two.')
+    _check_memory(settings, {'N_FRAMES': settings.n_frames * (frame_bytes + 24 * settings.z_dim)})
 
 
 def _needed_to_train(settings):
@@ -206,9 +242,8 @@ def _check_memory(settings, needs):
     memory = _memory()
     if sum(needs.values()) > memory:
         name = max(needs, key=needs.get)
-        raise BadInput(f'{name} is {getattr(settings, name.lower())} {settings.origin.place(name)}, which needs some '
-                       f'{needs[name] / 2**30:.1f} GB of memory, but this program may have {memory / 2**30:.1f} GB: '
-                       f'lower {name}.')
+        raise BadInput(f'{_said(settings, name)}, which needs some {needs[name] / 2**30:.1f} GB of memory, but this '
+                       f'program may have {memory / 2**30:.1f} GB: lower {name}.')
 
 
 def _memory(groups=Path('/proc/self/cgroup'), root='/sys/fs/cgroup'):
@@ -236,15 +271,14 @@ def _memory(groups=Path('/proc/self/cgroup'), root='/sys/fs/cgroup'):
     return min(limits, default=float('inf'))
 
 
-def _check_disk(settings, run):
-    """Refuse more files of roses than the disk has room for.
+def _check_disk(settings, run, name, count):
+    """Refuse more files of roses than the disk has room for; the setting `name` asks for so many.
 
     A PNG takes one to two bytes for each pixel, and each file at least a block of the disk.
     """
-    needed = settings.n_samples * max((settings.enlarge * settings.image_size)**2, 4096)
+    needed = count * max((settings.enlarge * settings.image_size)**2, 4096)
     place = next(folder for folder in (run.path, *run.path.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if needed > free:
-        raise BadInput(f'N_SAMPLES is {settings.n_samples} {settings.origin.place("N_SAMPLES")}: files of so many '
-                       f'roses take some {needed / 2**30:.0f} GB, but {free / 2**30:.0f} GB are free in {place}: '
-                       'lower N_SAMPLES.')
+        raise BadInput(f'{_said(settings, name)}: files of so many roses take some {needed / 2**30:.0f} GB, but '
+                       f'{free / 2**30:.0f} GB are free in {place}: ask for fewer.')

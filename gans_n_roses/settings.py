@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from gans_n_roses.errors import BadInput, shell, shown
 
 PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM')
 RUN_NAMES = ('RUN', 'START_FROM')  # a path, or the name of a run's folder
-SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'measures', 'savedmodel', 'page')
+SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'frames', 'measures', 'savedmodel', 'page')
 AUGMENT_KINDS = ('color', 'translation', 'cutout', 'rotation')
 CHECKPOINTS = ('latest', 'best')
 IMAGE_SIZES = (16, 32, 64, 128, 256)
@@ -86,6 +86,10 @@ def _several(of, names, none='', **more):
                     lambda value: set(names_in(value)) <= set(names) and bool(value or none), **more)
 
 
+def _is_seed(value):
+    return type(value) is int and 0 <= value < 2**32
+
+
 class Origin(NamedTuple):
     """Where settings come from, for the sentences and commands that a user reads, and for a run that is resumed."""
 
@@ -149,8 +153,11 @@ class Settings:
     z_dim: int = _whole(OF_RUN, 1)
     n_samples: int = _whole(OF_RUN, 1)
     sample_as: str = _several(OF_LOAD, SAMPLE_KINDS, unset='grid')
-    seed: int | None = _setting(OF_RUN, (int, type(None)), 'None or a whole number from 0 to 4294967295',
-                                lambda value: value is None or 0 <= value < 2**32, unset=None)
+    seed: int | Sequence | None = _setting(
+        OF_RUN, (int, list, type(None)),
+        'None or a whole number from 0 to 4294967295; for LOAD also a list of such numbers, as [7, 12, 40]',
+        lambda value: value is None or _is_seed(value) or (isinstance(value, list) and value and all(
+            map(_is_seed, value))), unset=None)
     mirror: bool = _switch(OF_NOW, before=False)
     augment: str = _several(OF_NOW, AUGMENT_KINDS, "'' for none, or ", before='')
     r1_gamma: float = _number(OF_NOW, 'a number from 0 to 1000', lambda value: 0 <= value <= 1000, before=0.0)
@@ -165,7 +172,9 @@ class Settings:
     grid_every: int = _whole(OF_NOW, 1)
     checkpoint_every: int = _whole(OF_NOW, 1)
     checkpoints_kept: int = _whole(OF_NOW, 1)
-    checkpoint: str = _one_of(OF_LOAD, CHECKPOINTS, unset='latest')
+    checkpoint: str | int = _setting(
+        OF_LOAD, (str, int), f"{' or '.join(map(repr, CHECKPOINTS))}, or the iteration of a checkpoint, as 3000",
+        lambda value: value in CHECKPOINTS or (isinstance(value, int) and 0 <= value <= LARGEST_COUNT), unset='latest')
     n_frames: int = _whole(OF_LOAD, 2)
     enlarge: int = _setting(OF_LOAD, (int,), 'a whole number from 1 to 16', lambda value: 1 <= value <= 16, unset=1)
     origin: Origin = dataclasses.field(default=NOWHERE, compare=False, repr=False)  # no constant
@@ -234,7 +243,8 @@ def require_known(names, source):
 
 
 def in_own_type(name, value, folder=''):
-    """A value of a setting, where it is written otherwise but can mean one thing only: 1e3 is 1000, ~/roses is at home.
+    """A value of a setting, where it is written otherwise but can mean one thing only: 1e3 is 1000, ~/roses is at home,
+    (7, 12) is [7, 12].
 
     Args:
       name: of the setting.
@@ -246,6 +256,8 @@ def in_own_type(name, value, folder=''):
       BadInput: a path begins at a home folder, or at a working folder, that there is none of.
     """
     types = RULES[name].types
+    if list in types and isinstance(value, list | tuple):
+        return [in_own_type(name, each) for each in value]
     if int in types and float not in types and isinstance(value, float) and value.is_integer():
         return int(value)
     if name not in PATHS or not isinstance(value, str) or not value.strip():
@@ -289,6 +301,6 @@ def _written(value):
 def _spelling(rule, value):
     """Advice for a number that was written with a comma; '' for anything else."""
     comma = isinstance(value, tuple) or (isinstance(value, str) and re.fullmatch(r'[\d_]+(,\d+)+', value))
-    if not comma or int not in rule.types:
+    if not comma or int not in rule.types or list in rule.types:
         return ''
     return ' Write it with a point, as 0.5.' if float in rule.types else ' Write it without a comma, as 30_000.'

@@ -29,8 +29,8 @@ SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'CHEC
          'PRECISION': 'float32', 'SEED': 1}
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
 # Capitals in code that mean something else.
-NO_SETTINGS = {'NAME', 'VALUES', 'KINDS', 'AUGMENT_KINDS', 'TF_CONFIG', 'SLURM_PROCID', 'TF_ENABLE_ONEDNN_OPTS',
-               'ONEDNN_MAX_CPU_ISA', 'MKL_ENABLE_INSTRUCTIONS'}
+NO_SETTINGS = {'NAME', 'FRAMES', 'VALUES', 'KINDS', 'AUGMENT_KINDS', 'TF_CONFIG', 'SLURM_PROCID',
+               'TF_ENABLE_ONEDNN_OPTS', 'ONEDNN_MAX_CPU_ISA', 'MKL_ENABLE_INSTRUCTIONS'}
 
 
 def blocks(text):
@@ -80,6 +80,8 @@ def main_once(launcher, tmp_path_factory):
             opens = set()
         if 'LOAD' in settings:
             settings |= {name: min(value, int(settings.get(name, value))) for name, value in LOAD_SMALL.items()}
+            if ',' in settings.get('SEED', ''):  # which says how many
+                del settings['N_SAMPLES']
         elif 'RESUME' in settings:
             settings |= {'N_ITERATIONS': SMALL['N_ITERATIONS'] + 1}
         else:
@@ -188,6 +190,18 @@ def run_launch(words, _):
     read_settings(REPO / 'mission_control.py', [word for word in words if '=' in word])
 
 
+def run_ffmpeg(words, world):
+    """As it stands on the page, but for the folder of frames."""
+    if not shutil.which('ffmpeg'):
+        pytest.skip('no ffmpeg on this machine')
+    _, results = world('main_once')(['LOAD=True', 'SAMPLE_AS=frames'])
+    frames, = only_run(results).generated_images.glob('Trained_model_frames_*')
+    film = world('tmp_path') / words[-1]
+    words = [word.replace('FRAMES', str(frames)) for word in words[:-1]]
+    run(['ffmpeg', *words, film])
+    assert film.stat().st_size > 1000
+
+
 def run_export(words, _):
     name, _, value = words[0].partition('=')
     assert name == 'TF_CONFIG' and read_cluster({name: value}).count == 2
@@ -220,6 +234,7 @@ RUNNERS = {  # how a command begins → what runs the words after it
     'python -m gans_n_roses.tools.ship': run_ship,
     'python -m gans_n_roses.tools.launch': run_launch,
     'export': run_export,
+    'ffmpeg': run_ffmpeg,
     'python Dataset/draw_roses.py': run_draw,
     'python -m benchmarks.': run_benchmark,
 }

@@ -292,14 +292,79 @@ def results(tmp_path):
 
 
 @pytest.mark.parametrize(('words', 'name'), [
-    (['SAMPLE_AS=images', 'N_SAMPLES=1e9'], 'N_SAMPLES'), (['SAMPLE_AS=interpolation', 'N_FRAMES=1e9'], 'N_FRAMES')])
+    (['SAMPLE_AS=images', 'N_SAMPLES=1e9'], 'N_SAMPLES'), (['SAMPLE_AS=interpolation', 'N_FRAMES=1e9'], 'N_FRAMES'),
+    (['SAMPLE_AS=frames', 'N_FRAMES=1e9'], 'N_FRAMES')])
 def test_what_load_has_no_room_for(results, words, name):
     assert_told(('LOAD=True', f'RESULTS_PATH={results}', *words), f'{name} is 1000000000 on the command line', 'GB')
 
 
-def test_a_walk_from_one_rose_is_refused(results):
-    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SAMPLE_AS=interpolation', 'N_SAMPLES=1'),
-                'N_SAMPLES is 1 on the command line', 'at least 2 roses')
+@pytest.mark.parametrize('kind', ['interpolation', 'frames', 'grid,frames'])
+@pytest.mark.parametrize(('words', 'said'), [
+    (['N_SAMPLES=1'], 'N_SAMPLES is 1'), (['SEED=7,'], 'SEED is [7]'),
+    (['SEED=7,12,40', 'N_FRAMES=2'], 'SEED is [7, 12, 40]')])
+def test_a_walk_from_one_rose_or_of_fewer_frames_than_roses_is_refused(results, kind, words, said):
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', f'SAMPLE_AS={kind}', *words), f'{said} on the command line',
+                'at least 2 roses')
+
+
+# Chosen seeds
+
+@pytest.mark.parametrize('words', [['SEED=7,12,40'], ['SEED=7,12,40', 'N_SAMPLES=3']])
+def test_a_list_of_seeds_says_how_many_roses(results, words):
+    plan = planned('LOAD=True', f'RESULTS_PATH={results}', *words)
+    assert (plan.settings.seed, plan.settings.n_samples, plan.remarks) == ([7, 12, 40], 3, ())
+
+
+def test_another_number_of_roses_than_seeds_is_refused(results, make_settings):
+    assert_told(('LOAD=True', f'RESULTS_PATH={results}', 'SEED=7,12,40', 'N_SAMPLES=12'), 'N_SAMPLES is 12 on the '
+                'command line, but SEED lists 3 on the command line', 'leave N_SAMPLES out')
+    plan = make_plan(make_settings(load=True, results_path=str(results), seed=[7, 12], n_samples=40))  # in the file
+    assert plan.settings.n_samples == 2
+
+
+@pytest.mark.parametrize('words', [[], ['RESUME=True'], ['RECIPE=auto'], ['START_FROM=latest']], ids=str)
+def test_a_list_of_seeds_is_for_load_alone(results, pictures, make_settings, words):
+    here = [f'RESULTS_PATH={results}', f'DATASET_PATH={pictures}', 'BATCH_SIZE=4', *words]
+    assert_told((*here, 'SEED=7,12'), 'SEED is [7, 12] on the command line, but only LOAD=True makes roses of a list')
+    with pytest.raises(BadInput, match=r'^SEED is \[7\] in mission_control.py, but only LOAD=True'):
+        make_plan(make_settings(seed=[7], resume='RESUME=True' in words))
+
+
+# The iteration of a checkpoint
+
+@pytest.mark.parametrize(('iteration', 'name'), [(600, 'train-600'), (500, 'train-500'), (400, 'best-400')])
+@pytest.mark.parametrize('run', ['2026-01-02_03', 'path', 'Saved_Models'])
+def test_checkpoint_may_be_an_iteration(several, pictures, tmp_path, iteration, name, run):
+    folder = several('roses/2026-01-02_03-04-05')
+    run = {'path': folder, 'Saved_Models': folder / 'Saved_Models'}.get(run, run)
+    words = [f'RESULTS_PATH={tmp_path}', f'CHECKPOINT={iteration}']
+    assert planned('LOAD=True', f'RUN={run}', *words).run == RunFolder(folder, name)
+    here = [f'DATASET_PATH={pictures}', 'DATASET_CHOSEN=roses', 'BATCH_SIZE=4']
+    assert planned(f'START_FROM={run}', *here, *words).start == RunFolder(folder, name)
+
+
+def test_of_one_iteration_the_best_checkpoint_comes_after_the_other(several):
+    folder = several('roses/2026-01-02_03-04-05')
+    (folder / 'Saved_Models' / 'best-600.index').touch()
+    assert planned('LOAD=True', f'RUN={folder}', 'CHECKPOINT=600').run.checkpoint == 'train-600'
+
+
+@pytest.mark.parametrize('setting', ['RUN', 'START_FROM'])
+def test_an_iteration_without_a_checkpoint_is_told_with_those_there_are(several, pictures, setting):
+    folder = several('roses/2026-01-02_03-04-05')
+    words = ['LOAD=True'] if setting == 'RUN' else [f'DATASET_PATH={pictures}', 'BATCH_SIZE=4']
+    assert_told((*words, f'{setting}={folder}', 'CHECKPOINT=1234'), 'CHECKPOINT is 1234 on the command line, but there '
+                f'is no such checkpoint in {folder}/Saved_Models: there are best-400, train-500, train-600.')
+
+
+def test_an_iteration_does_nothing_where_no_checkpoint_is_chosen(several, tmp_path, make_settings):
+    named = several('roses/2026-01-02_03-04-05') / 'Saved_Models' / 'train-500'
+    for run, why in ((str(named), 'train-500, which is a checkpoint itself'), ('shipped', 'which has no other')):
+        assert_told(('LOAD=True', f'RUN={run}', 'CHECKPOINT=600'), 'CHECKPOINT is 600 on the command line', why)
+        plan = make_plan(make_settings(load=True, run=run, checkpoint=600, results_path=str(tmp_path)))
+        assert why in plan.remarks[0] and plan.run.checkpoint in ('', 'train-500')
+    for words in ([], ['RESUME=True']):
+        assert_told((*words, 'CHECKPOINT=600'), 'CHECKPOINT is 600', 'does nothing without LOAD=True or START_FROM')
 
 
 @pytest.mark.parametrize('words', [
@@ -378,7 +443,8 @@ def test_a_run_that_was_renamed_like_a_checkpoint_is_a_run(several, tmp_path):
 
 def test_checkpoints_that_are_not_there_or_not_the_one_to_go_on_from(several):
     saved = several('roses/2026-01-02_03-04-05') / 'Saved_Models'
-    assert_told(('LOAD=True', f'RUN={saved}/train-60'), 'no such checkpoint: the newest in', 'is train-600')
+    assert_told(('LOAD=True', f'RUN={saved}/train-60'), 'but there is no such checkpoint in',
+                'there are best-400, train-500, train-600.')
     assert_told(('LOAD=True', f'RUN={saved.parent}x/Saved_Models/train-60'), 'there is no such folder')
     assert_told(('RESUME=True', f'RUN={saved}/train-500'), 'RUN names train-500, but RESUME goes on from the newest '
                 f'checkpoint, train-600: give RUN={saved.parent}')

@@ -39,11 +39,13 @@ VALUES = {
     'start_from': (['', 'shipped', 'latest', 'my run'], ['  ', 'a\0b', 5, None, True, ['x']]),
     'recipe': (['article', 'auto'], ['', 'Auto', 'best', None, True]),
     'r1_gamma': ([0, 0.0, 1, 10.5, 1000], [-1, 1001, '1', None, True, NAN, INFINITE]),
-    'mirror': SWITCH, 'checkpoint': (['latest', 'best'], ['', 'Best', 'newest', 1, None, True]),
+    'mirror': SWITCH,
+    'checkpoint': (['latest', 'best', 0, 3000], ['', 'Best', 'newest', '3000', -1, 1.0, None, True, [1]]),
     'augment': (['', 'color', 'color,translation,cutout', ' cutout , color '],
                 [',', 'color,', 'colour', 'color;cutout', 'Color', ' ', None, 3, True, ['color']]),
     'precision': (['float32', 'bfloat16', 'auto'], ['', 'float16', 'Auto', 32, None, True]),
-    'seed': ([None, 0, 4294967295], [-1, 4294967296, 1.0, '1', True, NAN]),
+    'seed': ([None, 0, 4294967295, [7], [7, 12, 40], [0, 4294967295, 0]],
+             [-1, 4294967296, 1.0, '1', True, NAN, [], [7, -1], [7, 'x'], [None], [True], [[7]], [1.5], {7}]),
     'n_samples': COUNT, 'stop_when': (['', 'no better'], ['never', 'No better', None, True, 3000]),
     'sample_as': (['grid', 'images', 'interpolation', 'savedmodel', 'grid,images', ' images , grid '],
                   ['', ',', 'grid,', 'film', 'grid;images', 'Grid', 'grid images', None, 3, ['grid']]),
@@ -131,12 +133,13 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'learning_rate': 'above 0 and up to 1', 'beta_1': 'from 0 to below 1', 'ema_decay': 'from 0 to below 1',
         'r1_gamma': 'from 0 to 1000', 'stop_when': "'' for never, or 'no better'",
         'start_from': "'' for none, 'shipped', 'latest'", 'recipe': "'article', 'auto'",
-        'mirror': 'True or False', 'checkpoint': "'latest', 'best'",
+        'mirror': 'True or False', 'checkpoint': "'latest' or 'best', or the iteration of a checkpoint",
         'smooth': 'a whole number from 0 to 6', 'width': '16, 32, 64, 128, 256',
         'channels': '3, 1, 4', 'fit': "'crop', 'pad', 'stretch'",
         'augment': "'' for none, or 'color', 'translation', 'cutout', 'rotation'",
         'precision': "'float32', 'bfloat16', 'auto'",
-        'seed': 'None or a whole number from 0 to 4294967295', 'sample_as': "'grid', 'images', 'interpolation'",
+        'seed': 'None or a whole number from 0 to 4294967295; for LOAD also a list of such numbers, as [7, 12, 40]',
+        'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'enlarge': 'a whole number from 1 to 16',
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
@@ -211,7 +214,7 @@ def test_a_file_that_cannot_be_run_is_told_in_one_sentence_with_its_line(edited,
     (r"DATASET_PATH = 'C:\Users\me'", "'C:/Users/me'"), (r"DATASET_PATH = 'C:\temp\new'", "'C:/temp/new'"),
     (r"DATASET_PATH = r'C:\roses\'", "'C:/roses/'"), (r"DATASET_PATH = '\\server\Users'", "'//server/Users'"),
     ('LEARNING_RATE = 0,0002', '0.0002'), ('Z_DIM = 1,050', '1050'), ('Z_DIM = = 100', '100'), ('Z_DIM == 100', '100'),
-    ('LOAD = true', 'True'), ('SEED = none', 'None'), ('RECIPE = auto', "'auto'"),
+    ('LOAD = true', 'True'), ('SEED = none', 'None'), ('CHECKPOINT = best', "'best'"), ('RECIPE = auto', "'auto'"),
     ("STOP_WHEN = 'no better", "'no better'"),
     ("AUGMENT = ['color'", "'color'"), ('START_FROM =', "''"), ("RUN = '''latest", "'latest'"),
 ])
@@ -221,6 +224,20 @@ def test_a_mistyped_line_is_shown_as_it_should_be(edited, wrong, right):
     assert refusal(path) == f'mission_control.py, line {number}, says `{wrong}`, but should say `{name} = {right}`.'
     edited(name + ' ', f'{name} = {right}')
     read_settings(path)
+
+
+@pytest.mark.parametrize('wrong', ['[7, 12, 40', '7,, 12', '[7 12]', '007', 'seven, 12'])
+def test_a_list_that_python_cannot_read_is_not_made_one_number(edited, wrong):
+    path, number = edited('SEED ', f'SEED = {wrong}')
+    assert refusal(path).startswith(f'mission_control.py, line {number}: ')
+    assert 'SEED must be None or a whole number' in refusal(path)
+
+
+@pytest.mark.parametrize('value', [
+    '[7, 12, 40]', '7, 12, 40', '(7, 12, 40)', 'list(range(7, 41, 5))', '[7.0, 12]', '7,'])
+def test_seeds_of_the_file_are_a_list(edited, value):
+    found = read_settings(edited('SEED ', f'SEED = {value}')[0]).seed
+    assert found == list(eval(value)) and {type(each) for each in found} == {int}
 
 
 def test_a_line_is_not_blamed_for_another_ones_fault(edited):
@@ -283,6 +300,8 @@ def test_what_is_no_file_is_named_at_once(tmp_path, put):
     ('SMOOTH=false', False), ('SEED=none', None), ('RUN=2017', '2017'), ('RUN=1e3', '1e3'), ('RUN=None', 'None'),
     ("RUN='2017'", '2017'), ('RUN=2017-01-31_12-00-00_100_12_30000_0.0002_0.5',
                              '2017-01-31_12-00-00_100_12_30000_0.0002_0.5'),
+    ('SEED=7,12,40', [7, 12, 40]), ('SEED=[7, 12,40]', [7, 12, 40]), ('SEED=(7,)', [7]), ('SEED=1e3,7', [1000, 7]),
+    ('CHECKPOINT=3000', 3000), ('CHECKPOINT=3_000', 3000), ('CHECKPOINT=best', 'best'), ("CHECKPOINT='best'", 'best'),
     ('DATASET_CHOSEN=007', '007'), ('DATASET_CHOSEN=True', 'True'), ('SAMPLE_AS=grid,images', 'grid,images'),
 ])
 def test_the_command_line_overrides_one_setting(argument, value):
@@ -342,7 +361,8 @@ def test_a_path_that_no_file_system_or_no_text_can_hold_is_refused(name, path):
 
 
 @pytest.mark.parametrize(('argument', 'spelling'), [
-    ('N_ITERATIONS=30,000', 'Write it without a comma, as 30_000.'), ('BATCH_SIZE=1,2', 'Write it without a comma'),
+    ('N_ITERATIONS=30,000', 'Write it without a comma, as 30_000.'),
+    ('CHECKPOINT=3,000', 'Write it without a comma'), ('BATCH_SIZE=1,2', 'Write it without a comma'),
     ('LEARNING_RATE=0,0002', 'Write it with a point, as 0.5.')])
 def test_a_number_with_a_comma_is_told_how_to_write_it(argument, spelling):
     sentence = refusal(SHIPPED, argument)
@@ -388,7 +408,8 @@ def test_origin_knows_what_was_said_where():
 
 
 @pytest.mark.parametrize('argument', [
-    'BATCH_SIZE=3', 'SEED=None', 'LOAD=True', 'RUN=2017', "RUN='2017'", 'RUN="\'a\'"', "RUN=it's", 'RUN=None',
+    'BATCH_SIZE=3', 'SEED=None', 'SEED=7,12,40', 'SEED=7,', 'CHECKPOINT=3000', 'CHECKPOINT=best',
+    'LOAD=True', 'RUN=2017', "RUN='2017'", 'RUN="\'a\'"', "RUN=it's", 'RUN=None',
     'RUN=a b', 'AUGMENT=', "AUGMENT='color,cutout'", 'LEARNING_RATE=1e-7', "DATASET_PATH=$HOME `x` it's", 'RUN=\\n'])
 def test_a_printed_command_gives_the_same_settings_again(argument):
     settings = read_settings(SHIPPED, [argument])
@@ -437,7 +458,12 @@ def test_the_last_of_two_overrides_counts():
     ('DATASET_CHOSEN=my roses', "DATASET_CHOSEN is 'my roses', but must be"),
     ("SEED='5'", "SEED is '5', but must be"),
     ('SAMPLE_AS=film', "SAMPLE_AS is 'film', but must be"),
-    ('Z_DIM=[100]', 'Z_DIM is [100], but must be'),
+    ('Z_DIM=[100]', 'Z_DIM is [100], but must be'), ('SEED=7,x', "SEED is '7,x', but must be"),
+    ('SEED=7,-1', 'SEED is [7, -1], but must be'), ('SEED=[]', 'SEED is [], but must be'),
+    ('SEED=', "SEED is '', but must be"), ('SEED=7,4294967296', 'SEED is [7, 4294967296], but must be'),
+    ('SEED=7,0.5', 'SEED is [7, 0.5], but must be'), ('SEED=7 12', "SEED is '7 12', but must be"),
+    ('SEED=True,7', 'SEED is [True, 7], but must be'), ('CHECKPOINT=-1', 'CHECKPOINT is -1, but must be'),
+    ('CHECKPOINT=train-3000', "CHECKPOINT is 'train-3000', but must be"), ('CHECKPOINT=1e10', 'CHECKPOINT is'),
 ])
 def test_a_wrong_value_on_the_command_line_is_refused(argument, found):
     assert refusal(SHIPPED, argument).startswith(f'The command line: {found}')

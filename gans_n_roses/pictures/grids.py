@@ -4,10 +4,13 @@ import io
 import math
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from gans_n_roses.machine.files import write_file
 from gans_n_roses.pictures.channels import to_look_at, to_save
+
+LETTER_WIDTH, LETTER_HEIGHT = 6, 11  # of Pillow's own bitmap font
+PAPER, INK = 0, 170
 
 
 def to_uint8(images):
@@ -47,6 +50,34 @@ def merge(images):
 def enlarge(picture, times):
     """A picture whose pixels are squares: [height, width, channels] → [times * height, times * width, channels]."""
     return picture.repeat(times, 0).repeat(times, 1)
+
+
+def labelled_size(side, texts):
+    """(height, width) that `label` gives to pictures of so many pixels a side."""
+    return side + LETTER_HEIGHT + 3, max(side, LETTER_WIDTH * max(map(len, texts)) + 2)
+
+
+def label(pictures, texts):
+    """Write a line of text under each picture.
+
+    Args:
+      pictures: uint8 [n, side, side, channels].
+      texts: n strings of ASCII.
+    Returns:
+      uint8 [n, height, width, channels], of `labelled_size`: as wide as the longest text, where that is wider.
+    """
+    side, font = pictures.shape[1], ImageFont.load_default_imagefont()
+    height, width = labelled_size(side, texts)
+    left = (width - side) // 2
+    cells = np.full([len(pictures), height, width, pictures.shape[-1]], PAPER, np.uint8)
+    for cell, text in zip(cells, texts, strict=True):
+        line = Image.new('L', (width, height - side), PAPER)
+        ImageDraw.Draw(line).text(((width - LETTER_WIDTH * len(text)) // 2, 1), text, INK, font)
+        cell[side:] = np.asarray(line)[..., np.newaxis]
+    if pictures.shape[-1] == 4:
+        cells[..., 3] = 255
+    cells[:, :side, left:left + side] = pictures
+    return cells
 
 
 def pairs(above, below):

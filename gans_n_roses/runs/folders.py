@@ -132,10 +132,7 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
         return _with_checkpoint(runs[-1], setting)
     if checkpoint := named_checkpoint(run):
         found = find_run(results_path, dataset_chosen, os.path.dirname(run), setting)
-        if checkpoint in checkpoint_names(found.saved_models):
-            return found._replace(checkpoint=checkpoint)
-        raise BadInput(f'{setting} is {run!r}, but there is no such checkpoint: the newest in {found.saved_models} is '
-                       f'{checkpoint_names(found.saved_models)[-1]}.')
+        return at_checkpoint(found, checkpoint, f'{setting} is {run!r}')
     folders = [parent, *_folders_in(results_path), Path(results_path)] if Path(run).name == run else []
     given = Path(os.path.abspath(run))
     candidates = [*(folder / run for folder in folders), given.parent if given.name == 'Saved_Models' else given]
@@ -148,6 +145,25 @@ def find_run(results_path, dataset_chosen, run, setting='RUN'):
     if not checkpoint_names(chosen.saved_models):
         chosen = (_runs_in(chosen.path) or [chosen])[-1]  # a data set's folder means its latest run
     return _with_checkpoint(chosen, setting)
+
+
+def at_checkpoint(run, wanted, said):
+    """A run with the one of its checkpoints that is asked for.
+
+    Args:
+      run: RunFolder.
+      wanted: the checkpoint's name, 'train-600', or its iteration, 600: 'best-600' where no other of it is kept.
+      said: what asks for it, for the sentence to the user.
+    Returns:
+      RunFolder that names the checkpoint.
+    Raises:
+      BadInput: there is none such; the sentence lists those there are.
+    """
+    names = checkpoint_names(run.saved_models)
+    found = [name for name in names if wanted in (name, int(name.rpartition('-')[2]))]
+    if not found:
+        raise BadInput(f'{said}, but there is no such checkpoint in {run.saved_models}: there are {", ".join(names)}.')
+    return run._replace(checkpoint=found[-1])
 
 
 def named_checkpoint(run):

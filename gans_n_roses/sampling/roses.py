@@ -1,17 +1,18 @@
 """LOAD: a saved model → roses."""
 
+import math
 import os
 from datetime import datetime
 
 import numpy as np
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput, RunFailed, reason
+from gans_n_roses.errors import BadInput, RunFailed, reason, shown
 from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.machine.session import within_memory
 from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
 from gans_n_roses.pictures.folder import load_dataset
-from gans_n_roses.pictures.grids import enlarge, merge, save_gif, save_image
+from gans_n_roses.pictures.grids import enlarge, label, labelled_size, merge, save_gif, save_image
 from gans_n_roses.quality.metrics import describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
@@ -20,7 +21,7 @@ from gans_n_roses.sampling.saved_generator import export, make_rose, open_genera
 from gans_n_roses.sampling.web_page import web_page
 from gans_n_roses.settings import names_in
 
-GRID_PIXELS = 2**26  # the largest grid: 16,384 roses at 64 pixels, 192 MB
+GRID_PIXELS = 2**26  # the largest grid: some 13,000 roses at 64 pixels, 192 MB
 GIF_MILLISECONDS = 50
 
 
@@ -41,7 +42,7 @@ def sample(plan):
     """
     settings, run = plan.settings, plan.run
     model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
-    print(f'Model  {model.path}\nSEED   {settings.seed}', flush=True)
+    print(f'Model  {model.path}\nSEED   {shown(settings.seed)}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
         with open_generator(model.values, model.path) as saved:
@@ -60,15 +61,16 @@ def _make(kind, saved, plan):
 
 
 def make_grid(saved, plan):
-    """Write all roses as one picture, rose k from SEED + k; returns its path."""
-    count, times = plan.settings.n_samples, plan.settings.enlarge
-    most = GRID_PIXELS // (times * saved.image_size)**2
-    if count > most:
-        raise BadInput(f'N_SAMPLES is {count}, but a grid holds at most {most} roses of {times * saved.image_size} '
-                       "pixels: lower N_SAMPLES, or set SAMPLE_AS = 'images'.")
+    """Write all roses as one picture, the seed of each under it; returns its path."""
+    seeds, times = _seeds(plan), plan.settings.enlarge
+    texts = list(map(str, seeds))
+    most = GRID_PIXELS // (times**2 * math.prod(labelled_size(saved.image_size, texts)))
+    if len(seeds) > most:
+        raise BadInput(f'{len(seeds)} roses are asked for, but a grid holds at most {most} of '
+                       f"{times * saved.image_size} pixels: ask for fewer, or set SAMPLE_AS = 'images'.")
     with claim_file(_new_name(plan, 'image', '.png')) as path:
-        roses = [_rose(saved, seed) for seed in _progress(_seeds(plan))]
-        save_image(path, enlarge(merge(np.stack(roses)), times), _text(saved, plan, 'grid'))
+        roses = [_rose(saved, seed) for seed in _progress(seeds)]
+        save_image(path, enlarge(merge(label(np.stack(roses), texts)), times), _text(saved, plan, 'grid'))
     return path
 
 
@@ -83,10 +85,17 @@ def make_images(saved, plan):
 
 def make_interpolation(saved, plan):
     """Write a looping animation that walks from rose to rose and back to the first; returns its path."""
-    points = walk([z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)], plan.settings.n_frames)
     with claim_file(_new_name(plan, 'interpolation', '.gif')) as path:
-        frames = (enlarge(make_rose(saved, point), plan.settings.enlarge) for point in _progress(points))
-        save_gif(path, frames, GIF_MILLISECONDS)
+        save_gif(path, _walk(saved, plan), GIF_MILLISECONDS)
+    return path
+
+
+def make_frames(saved, plan):
+    """Write the frames of the walk as numbered files, for a film; returns their folder."""
+    text = _text(saved, plan, 'frames', N_FRAMES=plan.settings.n_frames)
+    with claim_folder(_new_name(plan, 'frames')) as path:
+        for number, frame in enumerate(_walk(saved, plan)):
+            save_image(path / f'frame_{number:05d}.png', frame, text)
     return path
 
 
@@ -120,7 +129,6 @@ def make_savedmodel(saved, plan):
     return export(saved, plan.run.path / 'Exported_Model' / saved.source.stem)
 
 
-
 def make_page(saved, plan):
     """Write the model as one file that opens in any browser; returns its path."""
     with claim_file(_new_name(plan, 'page', '.html')) as path:
@@ -128,13 +136,21 @@ def make_page(saved, plan):
     return path
 
 
-MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation,
+MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation, 'frames': make_frames,
           'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page}
 
 
 def _seeds(plan):
-    """The seed of each rose: SEED, SEED + 1, …; 0 follows the largest."""
-    return [(plan.settings.seed + k) % 2**32 for k in range(plan.settings.n_samples)]
+    """The seed of each rose: those that SEED lists, or SEED, SEED + 1, …; 0 follows the largest."""
+    seed = plan.settings.seed
+    return seed if isinstance(seed, list) else [(seed + k) % 2**32 for k in range(plan.settings.n_samples)]
+
+
+def _walk(saved, plan):
+    """Yield the frames of the walk from rose to rose and back to the first: uint8 [height, width, channels]."""
+    points = walk([z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)], plan.settings.n_frames)
+    for point in _progress(points):
+        yield enlarge(make_rose(saved, point), plan.settings.enlarge)
 
 
 def _rose(saved, seed):

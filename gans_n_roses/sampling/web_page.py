@@ -29,8 +29,8 @@ def web_page(saved, plan):
 
     Args:
       saved: SavedGenerator.
-      plan: Plan of LOAD; reads asked.seed, the first seed that is shown, and run, options and shipped for what the page
-        says of the model. No path of this machine gets into the page.
+      plan: Plan of LOAD; reads asked.seed, a list of seeds to pin or the first one that is shown, and run, options and
+        shipped for what the page says of the model. No path of this machine gets into the page.
     Returns:
       bytes of an HTML file; some 14 MB at 64 pixels.
     Raises:
@@ -38,10 +38,12 @@ def web_page(saved, plan):
     """
     variables = {variable.op.name: variable for variable in saved.session.graph.get_collection('variables')}
     arrays = _arrays(saved.session.run(variables))
+    seed = plan.asked.seed or 0
+    pinned = seed if isinstance(seed, list) else []
     model = {'zDim': saved.z_dim, 'imageSize': saved.image_size, 'layers': generator_layers(arrays),
              'arrays': [{'name': name, 'type': array.dtype.name, 'shape': array.shape}
                         for name, array in arrays.items()],
-             'firstSeed': plan.asked.seed or 0, **_about(saved, plan)}
+             'firstSeed': [*pinned, seed][0], 'pinned': pinned, **_about(saved, plan)}
     weights = base64.b64encode(b''.join(array.tobytes() for array in arrays.values()))
     pieces = {path.name: path.read_text(encoding='utf-8') for path in PIECES.iterdir()}
     pieces |= {'model.json': json.dumps(model).replace('<', r'\u003c'), 'weights.txt': weights.decode()}

@@ -112,10 +112,10 @@ def _output_shape(graph, scope):
 def what_to_load(run, origin):
     """The checkpoints of a complete run, the newest and the best, with the commands that make roses with them."""
     words = ['LOAD=True', f'RUN={run.path}']
-    not_the_best = ['CHECKPOINT=latest'] if origin.control.get('CHECKPOINT') == 'best' else []
+    the_newest = ['CHECKPOINT=latest'] if origin.control.get('CHECKPOINT', 'latest') != 'latest' else []
     newest = checkpoint_iterations(run.saved_models)[-1]
     lines = [f'Done         {run.path}',
-             *_load('Newest', run.saved_models / f'train-{newest}', origin.command(*words, *not_the_best))]
+             *_load('Newest', run.saved_models / f'train-{newest}', origin.command(*words, *the_newest))]
     for best in checkpoint_iterations(run.saved_models, 'best')[-1:]:
         lines += _load('Best', f'{run.saved_models / f"best-{best}"}, measured nearest to your pictures',
                        origin.command(*words, 'CHECKPOINT=best'))

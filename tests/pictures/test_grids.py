@@ -6,7 +6,7 @@ from PIL import Image
 
 from gans_n_roses.networks.noise import walk, z_of_seed
 from gans_n_roses.pictures.folder import to_float
-from gans_n_roses.pictures.grids import grid_shape, merge, png, save_gif, save_image, to_uint8
+from gans_n_roses.pictures.grids import grid_shape, label, labelled_size, merge, png, save_gif, save_image, to_uint8
 
 
 def test_to_uint8_maps_minus_one_to_0_and_one_to_255_and_clips_beyond():
@@ -55,6 +55,28 @@ def test_merge_lays_pictures_out_row_by_row_and_leaves_the_rest_0(count, dtype):
         row, column = divmod(cell, columns)
         found = grid[3 * row:3 * row + 3, 5 * column:5 * column + 5]
         np.testing.assert_array_equal(found, pictures[cell] if cell < count else np.zeros([3, 5, 3]))
+
+
+@pytest.mark.parametrize('channels', [1, 3, 4])
+@pytest.mark.parametrize(('side', 'width'), [(16, 62), (64, 64), (128, 128)])
+def test_a_text_stands_under_each_picture_which_stays_as_it_is(channels, side, width):
+    pictures = np.random.RandomState(0).randint(0, 256, [3, side, side, channels]).astype(np.uint8)
+    texts = ['4294967295', '7', '4294967295']
+    found = label(pictures, texts)
+    assert found.shape == (3, *labelled_size(side, texts), channels) and found.shape[2] == width
+    left = (width - side) // 2
+    np.testing.assert_array_equal(found[:, :side, left:left + side], pictures)
+    lines = found[:, side:]
+    np.testing.assert_array_equal(lines[0], lines[2])  # the same text looks the same under any picture
+    assert (lines[0] != lines[1]).any()
+    if channels == 4:
+        assert (lines[..., 3] == 255).all()  # opaque
+    for line in lines[..., 0]:
+        assert line[[0, -1]].max() == line[:, [0, -1]].max() == 0 < line.max()  # no letter is cut
+
+
+def test_a_short_text_needs_no_more_room_than_its_picture():
+    assert labelled_size(16, ['7', '12'])[1] == 16
 
 
 def test_save_image_writes_a_png_that_holds_every_pixel_and_nothing_beside_it(tmp_path):

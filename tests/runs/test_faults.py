@@ -465,8 +465,8 @@ def test_disk_full_in_load_names_what_could_not_be_written(asked, broken, disk):
     newest = read_newest(plan.run.saved_models)
     with open_generator(newest.values, newest.path) as saved:
         for kind, begun in (('grid', 'Trained_model_image_'), ('images', 'Trained_model_images_'),
-                            ('interpolation', 'Trained_model_interpolation_'), ('measures', 'Trained_model_nearest_'),
-                            ('savedmodel', 'train-8')):
+                            ('interpolation', 'Trained_model_interpolation_'), ('frames', 'Trained_model_frames_'),
+                            ('measures', 'Trained_model_nearest_'), ('savedmodel', 'train-8')):
             with pytest.raises(OSError, match='No space left') as full:
                 MAKERS[kind](saved, plan)
             folder = exports if kind == 'savedmodel' else plan.run.generated_images

@@ -247,6 +247,18 @@ def test_the_keyboard_is_enough(made, browser):
 
 
 @browser_only
+def test_listed_seeds_are_pinned_where_a_link_names_no_others(load_plan, browser, tmp_path):
+    plan, page = load_plan(), tmp_path / 'page.html'
+    with open_generator(plan.shipped.values, plan.shipped.path) as saved:
+        page.write_bytes(web_page(saved, plan._replace(asked=dataclasses.replace(plan.asked, seed=[40, 7]))))
+    for hash, pinned in (('#seeds=3', '#seeds=3'), ('', '#seeds=40,7')):
+        browser.open(page.as_uri() + hash)
+        browser.until(READY)
+        assert browser.evaluate('location.hash') == pinned
+        assert browser.evaluate('document.querySelector("#wall button").dataset.seed') == '40'
+
+
+@browser_only
 def test_the_wall_goes_on_and_begins_where_it_is_told(made, browser):
     browser.open(made[0].as_uri())
     browser.until(READY)

@@ -198,30 +198,57 @@ def test_a_checkpoint_says_that_its_pictures_are_filtered(trained, values, opene
 
 def test_each_kind_is_made_once_and_pictures_carry_what_makes_them_again(trained, capsys):
     made = sample(changed(trained, n_samples=3, n_frames=9,
-                          sample_as='grid,images,interpolation,measures,savedmodel,grid'))
-    grid, folder, animation, sheet, exported = made
+                          sample_as='grid,images,interpolation,frames,measures,savedmodel,grid'))
+    grid, folder, animation, frames, sheet, exported = made
     shown = capsys.readouterr().out
-    said = [f'Makes  {kind}\n' for kind in ('grid', 'images', 'interpolation', 'measures', 'savedmodel')]
+    said = [f'Makes  {kind}\n' for kind in ('grid', 'images', 'interpolation', 'frames', 'measures', 'savedmodel')]
     for text in ('SEED   5\n', *said, *(f'Made   {path}\n' for path in made), 'Quality/Distance', 'real: ',
                  'Quality/Copies', 'Distance_By/Thumb', '6 pictures'):
         assert text in shown
     assert exported == trained.run.path / 'Exported_Model' / 'train-30'
-    assert [Image.open(path).size for path in (grid, animation, sheet)] == [(48, 16), (16, 16), (48, 32)]
+    assert [Image.open(path).size for path in (grid, animation, sheet)] == [(48, 30), (16, 16), (48, 32)]
     assert Image.open(animation).n_frames == 9 and Image.open(animation).info['loop'] == 0
     model = {'Software': "GANs N' Roses", 'RUN': trained.run.path.name, 'Checkpoint': 'train-30', 'Z_DIM': '4',
              'IMAGE_SIZE': '16'}
     assert Image.open(grid).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'grid'}
     assert Image.open(sheet).text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'SAMPLE_AS': 'measures'}
+    film = [Image.open(frames / f'frame_{number:05d}.png') for number in range(9)]
+    assert all(frame.text == {**model, 'SEED': '5', 'N_SAMPLES': '3', 'N_FRAMES': '9', 'SAMPLE_AS': 'frames'}
+               for frame in film)
     roses_alone = [Image.open(path) for path in sorted(folder.iterdir())]
     for seed, rose in zip((5, 6, 7), roses_alone, strict=True):
         assert rose.text == {**model, 'SEED': str(seed), 'N_SAMPLES': '1', 'SAMPLE_AS': 'images'}
-    np.testing.assert_array_equal(np.hstack(roses_alone), Image.open(grid))
+    np.testing.assert_array_equal(np.hstack(roses_alone), np.asarray(Image.open(grid))[:16])
+    np.testing.assert_array_equal(np.hstack(roses_alone), np.hstack(film[::3]))  # the walk passes through the roses
+
+
+def test_listed_seeds_are_made_in_their_order_by_every_kind(trained, make_settings, capsys):
+    seeds = [40, 7, 4294967295]
+    grid, folder, animation, frames, sheet, page = sample(make_plan(make_settings(
+        load=True, results_path=trained.settings.results_path, seed=seeds, n_frames=6,
+        sample_as='grid,images,interpolation,frames,measures,page')))
+    assert 'SEED   [40, 7, 4294967295]\n' in capsys.readouterr().out
+    names = [f'seed_{seed:010d}.png' for seed in seeds]
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    alone = [Image.open(folder / name) for name in names]
+    assert [rose.text['SEED'] for rose in alone] == list(map(str, seeds))
+    for path in (grid, sheet, frames / 'frame_00005.png'):
+        assert (Image.open(path).text['SEED'], Image.open(path).text['N_SAMPLES']) == (str(seeds), '3')
+    cells = np.asarray(Image.open(grid)).reshape(30, 3, 62, 3).swapaxes(0, 1)  # as wide as the longest seed
+    shown = [np.asarray(rose) for rose in alone]
+    np.testing.assert_array_equal(cells[:, :16, 23:39], shown)
+    nearest_first = np.hsplit(np.asarray(Image.open(sheet))[:16], 3)
+    assert {rose.tobytes() for rose in nearest_first} == {rose.tobytes() for rose in shown}
+    for corner in range(3):
+        np.testing.assert_array_equal(Image.open(frames / f'frame_{2 * corner:05d}.png'), shown[corner])
+    assert Image.open(animation).n_frames == len(list(frames.iterdir())) == 6
+    assert '"firstSeed": 40, "pinned": [40, 7, 4294967295]' in page.read_text()
 
 
 def test_enlarged_roses_have_squares_for_pixels(trained):
     plain, large = (sample(changed(trained, n_samples=2, n_frames=2, enlarge=times,
                                    sample_as='grid,images,interpolation,measures')) for times in (1, 3))
-    assert [Image.open(path).size for path in (large[0], large[2], large[3])] == [(96, 48), (48, 48), (32, 32)]
+    assert [Image.open(path).size for path in (large[0], large[2], large[3])] == [(96, 90), (48, 48), (32, 32)]
     once_each, thrice_each = (sorted(made[1].iterdir()) for made in (plain, large))
     for once, thrice in zip([plain[0], *once_each], [large[0], *thrice_each], strict=True):
         squares = np.asarray(Image.open(once)).repeat(3, 0).repeat(3, 1)
@@ -359,7 +386,7 @@ def test_article_run_which_has_no_options_makes_roses(article_run, make_settings
     assert plan.options is None
     [grid] = sample(plan)
     assert grid.parent == article_run[0] / 'Generated_Images'
-    assert Image.open(grid).size == (128, 128)
+    assert Image.open(grid).size == (128, 2 * (64 + 14))  # a line of text under each rose
 
 
 # Which model, which pictures
@@ -377,8 +404,10 @@ def test_best_checkpoint_is_loaded_when_asked_for(trained, capsys):
         sample(changed(trained, checkpoint='best', n_samples=1))
 
 
-def test_a_checkpoint_that_run_names_is_the_one_that_makes_the_roses(trained, make_settings, capsys):
-    sample(make_plan(make_settings(load=True, run=str(trained.run.saved_models / 'train-1'), n_samples=1)))
+@pytest.mark.parametrize(('path', 'checkpoint'), [('Saved_Models/train-1', 'latest'), ('', 1)])
+def test_a_checkpoint_that_is_named_is_the_one_that_makes_the_roses(trained, make_settings, capsys, path, checkpoint):
+    run = str(trained.run.path / path)
+    sample(make_plan(make_settings(load=True, run=run, checkpoint=checkpoint, n_samples=1)))
     assert f'Model  {trained.run.saved_models / "train-1"}\n' in capsys.readouterr().out
 
 

@@ -16,7 +16,9 @@ from gans_n_roses.command_line import read_settings
 from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.folders import RunFolder, checkpoint_iterations
 from gans_n_roses.sampling.roses import sample
+from gans_n_roses.settings import Origin
 from gans_n_roses.training import monitor
+from gans_n_roses.training.introduction import what_to_load
 from gans_n_roses.training.loop import train
 from gans_n_roses.training.monitor import Monitor
 
@@ -105,3 +107,9 @@ def test_the_newest_and_the_best_roses_are_named_with_their_commands(trained, ca
     for words, checkpoint in zip(commands, ('train-4', f'best-{best}'), strict=True):
         sample(planned(*words))
         assert f'Model  {run.saved_models / checkpoint}\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('checkpoint', 'named'), [('latest', False), ('best', True), (3000, True)])
+def test_the_newest_is_asked_for_where_the_file_names_another(trained, checkpoint, named):
+    said = what_to_load(trained[0], Origin({'CHECKPOINT': checkpoint}, {}))
+    assert ('CHECKPOINT=latest' in said) == named

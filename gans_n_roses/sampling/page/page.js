@@ -93,7 +93,8 @@ function start() {
   byId('elsewhere').addEventListener('click', () => begin(Math.floor(Math.random() * SEEDS)));
   window.addEventListener('hashchange', () => bench.pin(seedsInAddress()));
   begin(model.firstSeed);
-  bench.pin(seedsInAddress());
+  const wanted = seedsInAddress();
+  bench.pin(wanted.length ? wanted : model.pinned);
 }
 
 start();
