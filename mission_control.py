@@ -49,4 +49,5 @@ CHECKPOINT_EVERY = 1000  # iterations from one checkpoint to the next, each meas
 CHECKPOINTS_KEPT = 5  # the newest are kept, 108 MB each at 64 pixels; beside them the best one
 CHECKPOINT = 'latest'  # LOAD takes the newest; 'best': measured nearest to your pictures, no copies; 3000: that one
 ENLARGE = 1  # LOAD's grid, files, interpolation and frames are so many times as large: each pixel a square
+PROJECT = ''  # a picture, or a folder of pictures, whose nearest roses LOAD looks for
 N_FRAMES = 120  # of the interpolation, or the frames, which walk from rose to rose and back to the first

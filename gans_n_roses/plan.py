@@ -75,6 +75,8 @@ def _plan_roses(settings):
     own = recorded(options) if options else BEFORE
     _check_of_model(settings.origin.given, own)
     kinds = names_in(settings.sample_as)
+    if settings.project:
+        _check_project(settings, kinds)
     if 'interpolation' in kinds:
         _check_walk(settings, frame_bytes=2 * (settings.enlarge * settings.image_size)**2)
     if 'frames' in kinds:
@@ -196,7 +198,7 @@ def _readers(settings):
     elif named_checkpoint(opened):
         checkpoint = f'with {named_checkpoint(opened)}, which is a checkpoint itself', False
     return {'RUN': ('without LOAD=True or RESUME=True', load or resume), 'CHECKPOINT': checkpoint,
-            **dict.fromkeys(('SAMPLE_AS', 'N_FRAMES', 'ENLARGE'), ('without LOAD=True', load)),
+            **dict.fromkeys(('PROJECT', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE'), ('without LOAD=True', load)),
             **dict.fromkeys(('START_FROM', 'RECIPE'), begins)}
 
 
@@ -221,9 +223,18 @@ def _check_pictures(settings, cluster):
                        f'{cluster.mend(count, settings.batch_size)}.')
 
 
+def _check_project(settings, kinds):
+    if not os.path.exists(settings.project):
+        raise BadInput(f'{_said(settings, "PROJECT")}, but there is no such file or folder: set it to a picture, or to '
+                       'a folder of pictures.')
+    if not set(kinds) <= {'grid', 'interpolation'}:
+        raise BadInput(f"{_said(settings, 'SAMPLE_AS')}, but with PROJECT it may be 'grid', or 'interpolation' for a "
+                       'walk from picture to picture: leave the others out.')
+
+
 def _check_walk(settings, frame_bytes=0):
     """Refuse a walk of too few or too many roses or frames, each of which keeps so many bytes of memory."""
-    if not 2 <= settings.n_samples <= settings.n_frames:
+    if not (settings.project or 2 <= settings.n_samples <= settings.n_frames):
         raise BadInput(f'{_said(settings, _counts(settings))}, but a walk goes between at least 2 roses and at most '
                        f'N_FRAMES = {settings.n_frames}: change one of the two.')
     _check_memory(settings, {'N_FRAMES': settings.n_frames * (frame_bytes + 24 * settings.z_dim)})

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gans_n_roses.errors import BadInput, shell, shown
 
-PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM')
+PATHS = ('DATASET_PATH', 'RESULTS_PATH', 'RUN', 'START_FROM', 'PROJECT')
 RUN_NAMES = ('RUN', 'START_FROM')  # a path, or the name of a run's folder
 SAMPLE_KINDS = ('grid', 'images', 'interpolation', 'frames', 'measures', 'savedmodel', 'page')
 AUGMENT_KINDS = ('color', 'translation', 'cutout', 'rotation')
@@ -177,6 +177,8 @@ class Settings:
         lambda value: value in CHECKPOINTS or (isinstance(value, int) and 0 <= value <= LARGEST_COUNT), unset='latest')
     n_frames: int = _whole(OF_LOAD, 2)
     enlarge: int = _setting(OF_LOAD, (int,), 'a whole number from 1 to 16', lambda value: 1 <= value <= 16, unset=1)
+    project: str = _text(OF_LOAD, "'' for none, or the path of a picture or of a folder of pictures", empty=True,
+                         unset='')
     origin: Origin = dataclasses.field(default=NOWHERE, compare=False, repr=False)  # no constant
 
     def __post_init__(self):

@@ -79,6 +79,7 @@ def main_once(launcher, tmp_path_factory):
         if settings.get('RUN') == SHIPPED:
             opens = set()
         if 'LOAD' in settings:
+            settings |= {'PROJECT': REPO / settings['PROJECT']} if 'PROJECT' in settings else {}
             settings |= {name: min(value, int(settings.get(name, value))) for name, value in LOAD_SMALL.items()}
             if ',' in settings.get('SEED', ''):  # which says how many
                 del settings['N_SAMPLES']

@@ -162,7 +162,8 @@ def test_runs_that_are_not_there(tmp_path, what):
 
 @pytest.mark.parametrize(('words', 'name'), [
     (['RUN=latest2'], 'RUN'), (['CHECKPOINT=best'], 'CHECKPOINT'), (['SAMPLE_AS=images'], 'SAMPLE_AS'),
-    (['N_FRAMES=60'], 'N_FRAMES'), (['RESUME=True', 'SAMPLE_AS=images'], 'SAMPLE_AS')])
+    (['N_FRAMES=60'], 'N_FRAMES'), (['PROJECT=rose.jpg'], 'PROJECT'),
+    (['RESUME=True', 'SAMPLE_AS=images'], 'SAMPLE_AS')])
 def test_settings_of_load_without_load_are_refused_on_the_command_line(words, name):
     assert_told((*words,), f'{name} is ', 'on the command line, but does nothing without LOAD=True', 'leave')
 
@@ -365,6 +366,18 @@ def test_an_iteration_does_nothing_where_no_checkpoint_is_chosen(several, tmp_pa
         assert why in plan.remarks[0] and plan.run.checkpoint in ('', 'train-500')
     for words in ([], ['RESUME=True']):
         assert_told((*words, 'CHECKPOINT=600'), 'CHECKPOINT is 600', 'does nothing without LOAD=True or START_FROM')
+
+
+def test_what_no_rose_is_looked_for_is_refused(results, monkeypatch):
+    monkeypatch.chdir(results)
+    words = ('LOAD=True', f'RESULTS_PATH={results}')
+    for wrong in ('nothing.jpg', 'roses/nothing', 'a' * 300, 'a/' * 3000):
+        assert_told((*words, f'PROJECT={wrong}'), "PROJECT is '", ' on the command line, but there is no such '
+                    'file or folder')
+    for kinds in ('page', 'grid,images', 'interpolation,measures', 'savedmodel'):
+        assert_told((*words, 'PROJECT=roses', f'SAMPLE_AS={kinds}'), f'SAMPLE_AS is {kinds!r} on the command line',
+                    "'interpolation' for a walk from picture to picture")
+    planned(*words, 'PROJECT=roses', 'SAMPLE_AS=interpolation', 'N_SAMPLES=1')  # pictures are counted when read
 
 
 @pytest.mark.parametrize('words', [

@@ -49,6 +49,7 @@ VALUES = {
     'n_samples': COUNT, 'stop_when': (['', 'no better'], ['never', 'No better', None, True, 3000]),
     'sample_as': (['grid', 'images', 'interpolation', 'savedmodel', 'grid,images', ' images , grid '],
                   ['', ',', 'grid,', 'film', 'grid;images', 'Grid', 'grid images', None, 3, ['grid']]),
+    'project': (['', 'my rose.jpg', '2017'], ['  ', 'a\0b', 5, None, True, ['x']]),
     'enlarge': ([1, 2, 16], [0, 17, -1, 2.0, '2', None, True]),
     'n_frames': ([2, 500], [1, 0, -2, 2.0, '2', None, True]),
     'grid_every': COUNT, 'checkpoint_every': COUNT, 'checkpoints_kept': COUNT,
@@ -141,6 +142,7 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'seed': 'None or a whole number from 0 to 4294967295; for LOAD also a list of such numbers, as [7, 12, 40]',
         'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'enlarge': 'a whole number from 1 to 16',
+        'project': 'the path of a picture or of a folder',
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
 
@@ -379,7 +381,8 @@ def test_every_setting_belongs_to_one_place():
         'PRECISION', 'SEED', 'N_SAMPLES', 'WIDTH',
         'CHANNELS', 'FIT'}
     assert {name for name in NAMES if places[name] in (DOOR, OF_LOAD)} == {
-        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE'}
+        'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE',
+        'PROJECT'}
 
 
 def test_all_retired_settings_of_a_file_are_told_at_once(edited):

@@ -53,12 +53,21 @@ def walk(zs, n_frames):
     Returns:
       float32 [n_frames, z_dim] in [-1, 1]; the first is zs[0].
     """
-    inside = np.clip((np.asarray(zs, np.float64) + 1) / 2, 1e-9, 1 - 1e-9)
-    corners = np.vectorize(NormalDist().inv_cdf)(inside)
+    corners = to_normal(zs)
     points = [_great_circle(corners[int(position)], corners[(int(position) + 1) % len(corners)], position % 1)
               for position in np.arange(n_frames) * len(corners) / n_frames]
-    # 2 * cdf(x) - 1 = erf(x / sqrt(2))
-    return np.vectorize(math.erf)(np.array(points) / math.sqrt(2)).astype(np.float32)
+    return from_normal(np.array(points))
+
+
+def to_normal(zs):
+    """Map z to coordinates in which it is normally distributed, by its quantiles: [...] in (-1, 1) → float64 [...]."""
+    inside = np.clip((np.asarray(zs, np.float64) + 1) / 2, 1e-9, 1 - 1e-9)
+    return np.vectorize(NormalDist().inv_cdf)(inside)
+
+
+def from_normal(points):
+    """The z of such coordinates, the inverse of `to_normal`: float [...] → float32 [...] in [-1, 1]."""
+    return np.vectorize(math.erf)(points / math.sqrt(2)).astype(np.float32)  # 2 * cdf(x) - 1 = erf(x / sqrt(2))
 
 
 def _great_circle(a, b, share):

@@ -77,7 +77,7 @@ def read_folder(path, image_size, channels=3, fit='crop'):
         raise BadInput(f'{len(files)} files at IMAGE_SIZE {form.size} are more than memory holds: lower IMAGE_SIZE, '
                        'or set DATASET_PATH to fewer pictures in mission_control.py.') from None
     pictures = [file for file in files if file.digest]
-    skipped = [(_printable(file.name), file.problem) for file in [*listed, *files] if file.problem]
+    skipped = [(printable(file.name), file.problem) for file in [*listed, *files] if file.problem]
     if not pictures:
         raise BadInput(f'DATASET_PATH is {str(path)!r}, but it holds no picture that can be read '
                        f'({len(files)} files looked at{_named(skipped)}): '
@@ -242,7 +242,7 @@ def _is_folder(entry):
         return False
 
 
-def _printable(text):
+def printable(text):
     """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
     return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 

@@ -17,6 +17,7 @@ from gans_n_roses.quality.metrics import describe_real, measure
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.folders import TIMESTAMP
+from gans_n_roses.sampling.projection import project
 from gans_n_roses.sampling.saved_generator import export, make_rose, open_generator
 from gans_n_roses.sampling.web_page import web_page
 from gans_n_roses.settings import names_in
@@ -46,7 +47,8 @@ def sample(plan):
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
         with open_generator(model.values, model.path) as saved:
-            made = [_make(kind, saved, plan) for kind in dict.fromkeys(names_in(settings.sample_as))]
+            kinds = ['projection'] if settings.project else dict.fromkeys(names_in(settings.sample_as))
+            made = [_make(kind, saved, plan) for kind in kinds]
     except OSError as problem:
         raise RunFailed(f'{problem.filename or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None
@@ -136,8 +138,17 @@ def make_page(saved, plan):
     return path
 
 
+def make_projection(saved, plan):
+    """Look for the roses that are most like the pictures of PROJECT; returns the folder with what was found."""
+    with claim_folder(_new_name(plan, 'projection')) as path:
+        zs = project(saved, plan, path, _text(saved, plan, plan.settings.sample_as))
+        if 'interpolation' in names_in(plan.settings.sample_as):
+            save_gif(path / 'walk.gif', _walk(saved, plan, zs), GIF_MILLISECONDS)
+    return path
+
+
 MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interpolation, 'frames': make_frames,
-          'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page}
+          'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page, 'projection': make_projection}
 
 
 def _seeds(plan):
@@ -146,10 +157,14 @@ def _seeds(plan):
     return seed if isinstance(seed, list) else [(seed + k) % 2**32 for k in range(plan.settings.n_samples)]
 
 
-def _walk(saved, plan):
-    """Yield the frames of the walk from rose to rose and back to the first: uint8 [height, width, channels]."""
-    points = walk([z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)], plan.settings.n_frames)
-    for point in _progress(points):
+def _walk(saved, plan, zs=None):
+    """Yield the frames of the walk from rose to rose and back to the first: uint8 [height, width, channels].
+
+    Args:
+      zs: float [n, z_dim]; None takes those of SEED.
+    """
+    zs = [z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)] if zs is None else zs
+    for point in _progress(walk(zs, plan.settings.n_frames)):
         yield enlarge(make_rose(saved, point), plan.settings.enlarge)
 
 
