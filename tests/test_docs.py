@@ -199,7 +199,7 @@ def run_ffmpeg(words, world):
     frames, = only_run(results).generated_images.glob('Trained_model_frames_*')
     film = world('tmp_path') / words[-1]
     words = [word.replace('FRAMES', str(frames)) for word in words[:-1]]
-    run(['ffmpeg', *words, film])
+    run(['ffmpeg', *words, film], stdin=subprocess.DEVNULL)
     assert film.stat().st_size > 1000
 
 
