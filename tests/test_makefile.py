@@ -97,7 +97,7 @@ def test_a_stop_is_an_error_unless_make_train_asks(monkeypatch, end, codes):
 
 @pytest.mark.parametrize('target', ['.venv/installed', '.venv/installed-dev'])
 def test_a_line_comes_before_what_takes_a_minute(target):
-    words = ['-n', '-B', '-o', '.venv/bin/python', target]
+    words = ['--no-print-directory', '-n', '-B', '-o', '.venv/bin/python', target]  # the first for make within make
     said = subprocess.run([MAKE, *words], cwd=REPO, capture_output=True, text=True)
     told, pip, *_ = said.stdout.splitlines()
     assert told.startswith("echo 'Installing what requirements") and ' -m pip install --quiet -r requirements' in pip
