@@ -67,6 +67,24 @@ def tiny(tmp_path_factory):
     return {**TINY, 'DATASET_PATH': make_pictures(tmp_path_factory.mktemp('data') / 'pictures')}
 
 
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory, make_settings):
+    """Function: the Settings of a run that was trained here, on so many pictures of noise, with some settings."""
+    from gans_n_roses.plan import make_plan
+    from gans_n_roses.training.loop import train
+
+    def run(count, **more):
+        folder, rng = tmp_path_factory.mktemp('tiny_run'), np.random.RandomState(0)
+        (folder / 'pictures').mkdir()
+        for k in range(count):
+            Image.fromarray(rng.randint(0, 256, [16, 16, 3], np.uint8)).save(folder / 'pictures' / f'{k}.png')
+        settings = make_settings(dataset_path=str(folder / 'pictures'), results_path=str(folder / 'Results'), seed=1,
+                                 image_size=16, z_dim=4, batch_size=4, **more)
+        train(make_plan(settings))
+        return settings
+    return run
+
+
 @pytest.fixture
 def homeless(monkeypatch):
     """No HOME, and a user whom the system does not know, as in many a container."""

@@ -11,7 +11,7 @@ def add_penalty(gradients, images, discriminate, variables, gamma, iteration):
 
     Args:
       gradients: list of gradients of the discriminator's loss, one for each of `variables`.
-      images: float32 [batch, size, size, 3], the real pictures as the discriminator sees them.
+      images: float32 [batch, size, size, channels], the real pictures as the discriminator sees them.
       discriminate: function from such pictures to float32 [batch, 1], logits.
       variables: list of the discriminator's variables.
       gamma: weight of the penalty, γ in the paper.

@@ -24,7 +24,7 @@ class Training(NamedTuple):
 
     session: tf.Session
     gan: GanGraph
-    pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, 3], the real ones
+    pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, channels], the real ones
     settings: Settings
     team: Alone = ALONE
     run: RunFolder | None = None  # this and the next one are for loop.py, which saves; `steps` works without them

@@ -14,20 +14,12 @@ from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.sampling import projection
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.sampling.saved_generator import make_rose, open_generator
-from gans_n_roses.training.loop import train
 
 
 @pytest.fixture(scope='module')
-def planned(tmp_path_factory, make_settings):
+def planned(tiny_run, make_settings):
     """Function: Plan of LOAD for a tiny model, with some settings."""
-    folder = tmp_path_factory.mktemp('projection')
-    rng = np.random.RandomState(0)
-    (folder / 'pictures').mkdir()
-    for k in range(4):
-        Image.fromarray(rng.randint(0, 256, [16, 16, 3], np.uint8)).save(folder / 'pictures' / f'{k}.png')
-    settings = make_settings(dataset_path=str(folder / 'pictures'), results_path=str(folder / 'Results'), seed=1,
-                             image_size=16, z_dim=4, batch_size=4, n_iterations=20, fit='stretch')
-    train(make_plan(settings))
+    settings = tiny_run(4, n_iterations=20, fit='stretch')
     return lambda **more: make_plan(make_settings(load=True, results_path=settings.results_path, seed=5, **more))
 
 

@@ -25,16 +25,9 @@ from gans_n_roses.training.loop import train
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory, make_settings):
+def trained(tiny_run, make_settings):
     """Plan of LOAD for a tiny model with averaged weights."""
-    folder = tmp_path_factory.mktemp('sampling')
-    rng = np.random.RandomState(0)
-    (folder / 'pictures').mkdir()
-    for k in range(6):
-        Image.fromarray(rng.randint(0, 256, [16, 16, 3], np.uint8)).save(folder / 'pictures' / f'{k}.png')
-    settings = make_settings(dataset_path=str(folder / 'pictures'), results_path=str(folder / 'Results'), seed=1,
-                             image_size=16, z_dim=4, batch_size=4, n_iterations=30, ema_decay=0.9)
-    train(make_plan(settings))
+    settings = tiny_run(6, n_iterations=30, ema_decay=0.9)
     # Another size, z and batch than the run's: what makes the model must come from the run.
     return make_plan(make_settings(load=True, results_path=settings.results_path, seed=5, z_dim=77, batch_size=3))
 
