@@ -12,7 +12,7 @@ from gans_n_roses.errors import BadInput, shown
 from gans_n_roses.pictures.folder import find_files, require_folder
 from gans_n_roses.runs.folders import RunFolder, at_checkpoint, checkpoint_names, find_run, made_most, named_checkpoint
 from gans_n_roses.runs.options import read_options, version_remarks
-from gans_n_roses.runs.recipe import take_recipe
+from gans_n_roses.runs.recipe import ARTICLE, take_recipe
 from gans_n_roses.runs.resuming import BEFORE, merge_settings, recorded
 from gans_n_roses.runs.shipped import SHIPPED, ShippedModel, read_shipped, shipped_exists
 from gans_n_roses.settings import MISSING, OF_NOW, OF_RUN, RULES, Settings, names_in
@@ -24,7 +24,6 @@ OF_ROSES = ('DATASET_PATH', 'DATASET_CHOSEN', 'N_SAMPLES', 'SEED')  # settings o
 # 5.9 MB, one more in a sample grid 0.75 MB. Nearly all are of the layers next to the picture.
 VALUES_TRAINED = 280
 VALUES_SAMPLED = 45
-USUAL_WIDTH = 64
 COPIES_OF_WEIGHTS = 3  # the weight itself and Adam's two moments
 FIRST_FEATURES = 4 * 4 * 512  # of the generator's dense layer, at 64 pixels and above; at WIDTH above 64 more
 
@@ -242,7 +241,7 @@ def _check_walk(settings, frame_bytes=0):
 
 def _needed_to_train(settings):
     """The memory that training takes, in bytes, by the setting that it comes from."""
-    pixels, z_dim, wider = settings.image_size**2, settings.z_dim, settings.width / USUAL_WIDTH
+    pixels, z_dim, wider = settings.image_size**2, settings.z_dim, settings.width / ARTICLE['WIDTH']
     return {'BATCH_SIZE': 4 * settings.batch_size * (VALUES_TRAINED * pixels * wider + z_dim),
             'N_SAMPLES': 4 * settings.n_samples * (VALUES_SAMPLED * pixels * wider + z_dim),
             'Z_DIM': 4 * z_dim * COPIES_OF_WEIGHTS * FIRST_FEATURES * max(wider, 1)}

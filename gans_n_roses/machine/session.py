@@ -34,6 +34,20 @@ def open_session(target='', config=None):
         return tf.Session(target, config=config)
 
 
+def assign(session, variables, values):
+    """Give variables their values, also in a finalized graph, where no op can be added.
+
+    All at once: TensorFlow looks through the whole graph for each run of something new.
+
+    Args:
+      session: tf.Session.
+      variables: list of tf.Variable.
+      values: list of arrays, one for each.
+    """
+    session.run([variable.initializer for variable in variables],
+                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values, strict=True)})
+
+
 def device_name():
     """The names of the GPUs, or the number of cores, and TensorFlow's version, for the user: str."""
     gpus = tf.config.list_physical_devices('GPU')

@@ -14,11 +14,11 @@ import re
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.machine.session import open_session
+from gans_n_roses.machine.session import assign, open_session
 from gans_n_roses.networks.models import BASE_SIZE, discriminator, discriminator_channels, generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON, LEAK, WEIGHT_STDDEV, batch_norm
-from gans_n_roses.networks.transfer import generator_layers
+from gans_n_roses.networks.transfer import generator_layers, weight_shapes
 from gans_n_roses.runs.weights import AVERAGE, weights_in
 
 ENLARGE = np.float32([0.25, 0.75, 0.75, 0.25, 0])  # of a transposed convolution: a straight line from pixel to pixel
@@ -29,18 +29,19 @@ MEASURED = 256  # pictures, real and generated, that tell how to undo a batch no
 def grows(values, settings):
     """Whether a saved model can grow into the networks of the settings, its pictures doubled once or more.
 
-    It can where all its layers but those next to the picture have the channels that the larger networks have there.
+    It can where it is whole, and its channels are those of the larger networks as far from z.
 
     Args:
       values: dict of name → array, as a checkpoint has it.
       settings: Settings; reads image_size, width, channels and z_dim.
     """
-    convolutions = sorted(name for name in values if re.fullmatch(r'd_h\d_conv/w', name))
-    channels = [values[name].shape[-1] for name in convolutions]
-    wanted = discriminator_channels(settings.image_size, settings.width)
-    return (0 < len(channels) == generator_layers(values) < len(wanted) and wanted[-len(channels):] == channels
-            and values['d_h0_conv/w'].shape[2] == settings.channels
-            and len(values['g_h0_lin/Matrix']) == settings.z_dim)
+    wanted, layers = discriminator_channels(settings.image_size, settings.width), generator_layers(values)
+    if not 0 < layers < len(wanted):
+        return False
+    size, width = BASE_SIZE * 2**layers, wanted[-layers]
+    shapes = weight_shapes(size, settings.z_dim, width, settings.channels)
+    return discriminator_channels(size, width) == wanted[-layers:] and all(
+        name in values and values[name].shape == shape for name, shape in shapes.items())
 
 
 def grow(values, settings, pictures):
@@ -145,9 +146,8 @@ def _moments_at(norm, network, x, values):
         tf.set_random_seed(0)  # of weights behind the batch norm, which are never made
         batch = tf.placeholder(tf.float32, x.shape)
         network(batch, normalize)
-        for variable in tf.global_variables():
-            if variable.op.name in values:
-                session.run(variable.initializer, {variable.initializer.inputs[1]: values[variable.op.name]})
+        known = [variable for variable in tf.global_variables() if variable.op.name in values]
+        assign(session, known, [values[variable.op.name] for variable in known])
         for variable in tf.get_collection('variables', r'g_smooth\d+/'):
             session.run(variable.initializer)
         return session.run(reached[norm], {batch: x})

@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.machine.files import put_in_place, read_file, remove, working_in, write_file
+from gans_n_roses.machine.session import assign
 from gans_n_roses.runs.folders import checkpoint_names
 from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_score, read_state
 
@@ -253,10 +254,7 @@ def restore(session, variables, values, source):
         if values[name].dtype != dtype:
             raise BadInput(f'{source} holds {name} as {values[name].dtype}, but the networks compute in '
                            f'{np.dtype(dtype)}: it was saved by other networks than these.')
-    # Feeding the initializers works in a finalized graph, where no assignment can be added. All at once: TensorFlow
-    # looks through the whole graph for each run of something new.
-    session.run([variable.initializer for variable in variables.values()],
-                {variable.initializer.inputs[1]: values[name] for name, variable in variables.items()})
+    assign(session, list(variables.values()), [values[name] for name in variables])
 
 
 def restore_run(session, checkpoint, settings):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from gans_n_roses.errors import reason
 from gans_n_roses.machine.files import read_file, rename_to_free, working_in, write_file
-from gans_n_roses.machine.session import open_session
+from gans_n_roses.machine.session import assign, open_session
 from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z
 from gans_n_roses.networks.ops import batch_norm
@@ -33,7 +33,7 @@ class SavedGenerator(NamedTuple):
 
     session: tf.Session
     z: tf.Tensor  # placeholder, float32 [any, z_dim] in (-1, 1)
-    images: tf.Tensor  # float32 [any, image_size, image_size, 3] in [-1, 1]
+    images: tf.Tensor  # float32 [any, image_size, image_size, channels] in [-1, 1]
     pictures: tf.Tensor  # the same as uint8
     z_dim: int
     image_size: int
@@ -87,13 +87,13 @@ def make_rose(saved, z):
       saved: SavedGenerator.
       z: float32 [z_dim] in (-1, 1).
     Returns:
-      uint8 [image_size, image_size, 3].
+      uint8 [image_size, image_size, channels].
     """
     return saved.session.run(saved.pictures, {saved.z: z[np.newaxis]})[0]
 
 
 def export(saved, path):
-    """Write a SavedModel: signature z float32 [n, z_dim] → images uint8 [n, image_size, image_size, 3].
+    """Write a SavedModel: signature z float32 [n, z_dim] → images uint8 [n, image_size, image_size, channels].
 
     It is written in a hidden folder aside and renamed once it is whole.
 
@@ -140,7 +140,7 @@ def _freeze_statistics(saved, layers, mark):
     variables = list(itertools.chain(*(frozen for _, _, frozen in layers)))
     if kept == digest(content) + content:
         ends = np.cumsum([variable.shape[0] for variable in variables])
-        _set(saved.session, variables, np.split(np.frombuffer(content, '<f4'), ends[:-1]))
+        assign(saved.session, variables, np.split(np.frombuffer(content, '<f4'), ends[:-1]))
         return
     print('Estimates the statistics of the layers, once for each checkpoint', flush=True)
     _estimate(saved, layers)
@@ -166,9 +166,4 @@ def _estimate(saved, layers):
         before = kept
         means, variances = np.array(of_batches, np.float64).transpose(1, 0, 2)  # [batches, channels] each
         # The law of total variance: within the batches, and between them.
-        _set(saved.session, frozen, (means.mean(0), variances.mean(0) + means.var(0)))
-
-
-def _set(session, variables, values):
-    session.run([variable.initializer for variable in variables],
-                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values, strict=True)})
+        assign(saved.session, frozen, (means.mean(0), variances.mean(0) + means.var(0)))

@@ -116,3 +116,11 @@ def test_a_model_grows_into_larger_networks_that_have_all_its_layers(make_settin
     assert not grows(values, make_settings(image_size=wanted[0], width=wanted[1], z_dim=7))
     assert not grows({}, make_settings(image_size=32, width=32))
     assert generator_layers(values) == (source[0] // 4).bit_length() - 1
+
+
+@pytest.mark.parametrize('name', ['g_h0_lin/Matrix', 'g_h2/b', 'd_bn1/gamma', 'd_h0_conv/w'])
+def test_a_model_that_is_not_whole_does_not_grow(make_settings, name):
+    values, settings = model(), make_settings(image_size=32, width=32, z_dim=6)
+    assert grows(values, settings)
+    assert not grows({**values, name: np.float32(0)}, settings)
+    assert not grows({each: value for each, value in values.items() if each != name}, settings)
