@@ -28,7 +28,7 @@ from tqdm import tqdm
 from gans_n_roses.errors import RunFailed, reason
 from gans_n_roses.machine.files import lock, put_in_place
 from gans_n_roses.machine.quiet import silenced
-from gans_n_roses.pictures import decoding
+from gans_n_roses.pictures import channels, decoding
 from gans_n_roses.pictures.decoding import File, Form, describe_file, read_pictures
 
 FILES = 'files.json'
@@ -153,7 +153,8 @@ def cache_path(root, form):
 
 def _decoder():
     """The version of what decodes pictures: a digest of this program's own decoder, and Pillow's version."""
-    source = Path(decoding.__file__).read_bytes()  # whoever changes it need not think of caches
+    # Its own source: whoever changes it need not think of caches.
+    source = b''.join(Path(module.__file__).read_bytes() for module in (channels, decoding))
     return [hashlib.blake2b(source, digest_size=8).hexdigest(), PIL.__version__]
 
 

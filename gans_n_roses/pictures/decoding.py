@@ -209,15 +209,13 @@ def _fit(image, form):
     clear = hidden and image.has_transparency_data and mode[0] not in 'IF'  # these are laid on white by their levels
     if form.channels == 4:
         framed = _framed(image.convert('RGBA') if clear else Image.new('RGBA', image.size, 'white'), form)
-        fitted = framed.convert('RGB') if clear else None
-        alpha = framed.getchannel('A')
-    if form.channels < 4 or not clear:
-        fitted = _opaque(image, form, clear, space == mode == 'CMYK')
+    fitted = (framed.convert('RGB') if form.channels == 4 and clear
+              else _opaque(image, form, clear, as_it_is=space == mode == 'CMYK'))
     if space == fitted.mode or (space == 'L' and mode[0] in '1LIF'):
         fitted = ImageCms.applyTransform(fitted.convert(space), to_srgb)
     image.close()  # frees its pixels before the next large picture is decoded
     if form.channels == 4:
-        fitted.putalpha(alpha)
+        fitted.putalpha(framed.getchannel('A'))
     return from_saved(np.asarray(fitted.convert('L') if form.channels == 1 else fitted))
 
 
