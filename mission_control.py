@@ -15,6 +15,7 @@ DATASET_CHOSEN = 'roses'  # its name: runs are kept in RESULTS_PATH/DATASET_CHOS
 IMAGE_SIZE = 64  # height and width in pixels: 16, 32, 64 (the article's), 128 or 256
 CHANNELS = 3  # of a picture: 3 colours, 1 for grey, 4 for colours with transparency
 FIT = 'crop'  # 'crop' takes the middle of a picture, 'pad' shows all of it, 'stretch' scales both sides to fit
+LABELS = ''  # 'folders' learns several kinds of pictures at once: each folder in DATASET_PATH is one
 
 # Training
 RECIPE = 'article'  # 'auto' switches on what helps: all five remedies below, and our model of roses to start from
@@ -27,6 +28,7 @@ Z_DIM = 100  # length of z, the noise that a rose is made from
 # Roses from a saved model (LOAD)
 N_SAMPLES = 12  # how many roses: in LOAD's grid or files, and in the grids made while training
 SAMPLE_AS = 'grid'  # 'images', 'interpolation', 'frames', 'measures', 'savedmodel', 'page', or several: 'grid,page'
+LABEL = ''  # of a model that was trained with LABELS: 'tulips', 'tulips,roses', or '' for all kinds in turn
 SEED = None  # None draws one; a whole number makes a run, or LOAD's roses, repeatable; [7, 12, 40] are these roses
 
 # You may stop reading here. What follows is for those who want more.

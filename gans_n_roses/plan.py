@@ -197,7 +197,7 @@ def _readers(settings):
     elif named_checkpoint(opened):
         checkpoint = f'with {named_checkpoint(opened)}, which is a checkpoint itself', False
     return {'RUN': ('without LOAD=True or RESUME=True', load or resume), 'CHECKPOINT': checkpoint,
-            **dict.fromkeys(('PROJECT', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE'), ('without LOAD=True', load)),
+            **dict.fromkeys(('PROJECT', 'SAMPLE_AS', 'LABEL', 'N_FRAMES', 'ENLARGE'), ('without LOAD=True', load)),
             **dict.fromkeys(('START_FROM', 'RECIPE'), begins)}
 
 

@@ -144,6 +144,7 @@ class Settings:
     width: int = _one_of(OF_RUN, WIDTHS, before=64)
     channels: int = _one_of(OF_RUN, (3, 1, 4), before=3)
     fit: str = _one_of(OF_RUN, ('crop', 'pad', 'stretch'), before='crop')
+    labels: str = _one_of(OF_RUN, ('', 'folders'), before='')
     recipe: str = _one_of(OF_RUN, ('article', 'auto'), unset='article', before='article')
     n_iterations: int = _whole(OF_NOW, 1)
     batch_size: int = _whole(OF_NOW, 1)
@@ -153,6 +154,9 @@ class Settings:
     z_dim: int = _whole(OF_RUN, 1)
     n_samples: int = _whole(OF_RUN, 1)
     sample_as: str = _several(OF_LOAD, SAMPLE_KINDS, unset='grid')
+    label: str | Sequence = _setting(
+        OF_LOAD, (str, list), "'' for all kinds in turn, the name of one, or several: 'tulips,roses' or a list",
+        lambda value: isinstance(value, str) or (value and {type(each) for each in value} <= {str, int}), unset='')
     seed: int | Sequence | None = _setting(
         OF_RUN, (int, list, type(None)),
         'None or a whole number from 0 to 4294967295; for LOAD also a list of such numbers, as [7, 12, 40]',

@@ -21,7 +21,7 @@ class GanGraph(NamedTuple):
     """Tensors that the loop feeds and fetches. Only `train_step` changes weights."""
 
     images: tf.Tensor  # placeholder, float32 [batch, size, size, channels] in [-1, 1]
-    z: tf.Tensor  # placeholder, float32 [batch, z_dim] in (-1, 1)
+    z: tf.Tensor  # placeholder, float32 [batch, z_dim] in (-1, 1); with LABELS [batch, z_dim + kinds]
     fakes: tf.Tensor  # G(z), float32 [batch, size, size, channels] in [-1, 1]
     d_loss_real: tf.Tensor
     d_loss_fake: tf.Tensor
@@ -30,11 +30,11 @@ class GanGraph(NamedTuple):
     train_step: tf.Operation  # one iteration
     iteration: tf.Variable  # int64, number of iterations made
     scalars: dict  # name → scalar, to be fetched together with train_step
-    sample_z: tf.Tensor  # placeholder, float32 [any, z_dim] in (-1, 1)
+    sample_z: tf.Tensor  # placeholder like z, of any batch
     samples: tf.Tensor  # roses to look at, float32 [any, size, size, channels]; from averaged weights with EMA_DECAY
 
 
-def build_graph(settings, team=ALONE):
+def build_graph(settings, team=ALONE, kinds=0):
     """Build both networks, their losses and the training step into the default graph.
 
     One run of `train_step` is one iteration of the article: the discriminator's Adam update, then the
@@ -51,13 +51,16 @@ def build_graph(settings, team=ALONE):
       settings: Settings; reads batch_size, image_size, channels, width, z_dim, learning_rate, beta_1, ema_decay,
         augment, r1_gamma, smooth, precision, seed and start_from.
       team: the workers that train together; ALONE where there is only this one.
+      kinds: number of kinds of pictures (LABELS). A picture's kind stands beside the z that is fed with it, and is
+        the kind of the rose that is made from this z.
     Returns:
       GanGraph.
     """
     tf.set_random_seed(settings.seed)
     size = settings.image_size
     images = tf.placeholder(tf.float32, [settings.batch_size, size, size, settings.channels], 'real_images')
-    z = tf.placeholder(tf.float32, [settings.batch_size, settings.z_dim], 'z')
+    z = tf.placeholder(tf.float32, [settings.batch_size, settings.z_dim + kinds], 'z')
+    kind = z[:, settings.z_dim:] if kinds else None
     iteration = tf.train.get_or_create_global_step()
 
     dtype = compute_dtype(settings.precision)
@@ -74,7 +77,8 @@ def build_graph(settings, team=ALONE):
     fakes = generate(z)
     # One pass over both took 5 % less time than two (bfloat16: 10 %). Each half keeps its own batch-norm statistics.
     both = augmented(tf.concat([images, fakes], 0), 0, batches=2)
-    both_logits = discriminate(both, normalize=partial(batch_norm, groups=2), dtype=dtype)
+    both_logits = discriminate(both, normalize=partial(batch_norm, groups=2), dtype=dtype,
+                               kind=tf.concat([kind, kind], 0) if kinds else None)
     real_logits, fake_logits = tf.split(both_logits, 2)
     d_loss_real, d_loss_fake = discriminator_loss(real_logits, fake_logits)
     d_loss = d_loss_real + d_loss_fake
@@ -83,17 +87,18 @@ def build_graph(settings, team=ALONE):
     d_variables, g_variables = tf.trainable_variables('d_'), tf.trainable_variables('g_')
     d_gradients = tf.gradients(d_loss, d_variables)
     if settings.r1_gamma:  # in float32, since it subtracts logits that differ little
-        d_gradients = add_penalty(d_gradients, tf.split(both, 2)[0], partial(discriminate, reuse=True), d_variables,
-                                  settings.r1_gamma, iteration)
+        d_gradients = add_penalty(d_gradients, tf.split(both, 2)[0], partial(discriminate, reuse=True, kind=kind),
+                                  d_variables, settings.r1_gamma, iteration)
     d_gradients = team.mean(d_gradients, 'd_gradients', dtype)
     d_update = _adam(settings).apply_gradients(zip(d_gradients, d_variables, strict=True))
     with tf.control_dependencies([d_update]):
-        g_loss_after_d = generator_loss(discriminate(augmented(fakes, 1, batches=1), reuse=True, dtype=dtype))
+        g_loss_after_d = generator_loss(discriminate(augmented(fakes, 1, batches=1), reuse=True, dtype=dtype,
+                                                     kind=kind))
         g_gradients = team.mean(tf.gradients(g_loss_after_d, g_variables), 'g_gradients', dtype)
         g_update = _adam(settings).apply_gradients(zip(g_gradients, g_variables, strict=True), iteration)
     train_step, averaged = _keep_average(g_update, g_variables, iteration, settings)
 
-    sample_z = tf.placeholder(tf.float32, [None, settings.z_dim], 'sample_z')
+    sample_z = tf.placeholder(tf.float32, [None, settings.z_dim + kinds], 'sample_z')
     with tf.name_scope('samples'), tf.variable_scope('', custom_getter=averaged):
         samples = generate(sample_z, reuse=True)
 

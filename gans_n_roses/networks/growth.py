@@ -16,10 +16,10 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.machine.session import assign, open_session
 from gans_n_roses.networks.models import BASE_SIZE, discriminator, discriminator_channels, generator
-from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.networks.noise import draw_z, with_kind
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON, LEAK, WEIGHT_STDDEV, batch_norm
 from gans_n_roses.networks.transfer import generator_layers, weight_shapes
-from gans_n_roses.runs.weights import AVERAGE, weights_in
+from gans_n_roses.runs.weights import AVERAGE, kinds_known, weights_in
 
 ENLARGE = np.float32([0.25, 0.75, 0.75, 0.25, 0])  # of a transposed convolution: a straight line from pixel to pixel
 HALVE = np.float32([0, 0.5, 0.5, 0, 0])  # of a convolution: the mean of two pixels
@@ -39,7 +39,7 @@ def grows(values, settings):
     if not 0 < layers < len(wanted):
         return False
     size, width = BASE_SIZE * 2**layers, wanted[-layers]
-    shapes = weight_shapes(size, settings.z_dim, width, settings.channels)
+    shapes = weight_shapes(size, settings.z_dim, width, settings.channels, kinds_known(values))
     return discriminator_channels(size, width) == wanted[-layers:] and all(
         name in values and values[name].shape == shape for name, shape in shapes.items())
 
@@ -61,17 +61,17 @@ def grow(values, settings, pictures):
     weights = {name: value for name, value in saved.items() if not name.endswith(AVERAGE)}
     averages = {name: saved.get(name + AVERAGE, value) for name, value in weights.items() if name.startswith('g_')}
     shown = np.stack([pictures[k] for k in range(min(len(pictures), MEASURED))]) / np.float32(127.5) - 1
-    channels = discriminator_channels(settings.image_size, settings.width)
+    channels, kinds = discriminator_channels(settings.image_size, settings.width), kinds_known(values)
     for later in reversed(range(len(channels) - generator_layers(weights))):  # doublings that follow this one
         width, smoothed = channels[later], max(settings.smooth - later, 0)
-        weights = {**_grow_generator(weights, width, smoothed, settings.seed),
+        weights = {**_grow_generator(weights, width, smoothed, settings.seed, kinds),
                    **_grow_discriminator(weights, width, _halved(shown, later), settings.seed)}
-        averages = _grow_generator(averages, width, smoothed, settings.seed)
+        averages = _grow_generator(averages, width, smoothed, settings.seed, kinds)
     others = {name: value for name, value in values.items() if name not in saved}
     return {**others, **weights, **{name + AVERAGE: value for name, value in averages.items()}}
 
 
-def _grow_generator(values, width, smoothed, seed):
+def _grow_generator(values, width, smoothed, seed, kinds):
     """A generator's weights, and one transposed convolution more: [5, 5, colors, width], behind the last one."""
     layers = generator_layers(values)
     last, new, norm = f'g_h{layers}', f'g_h{layers + 1}', f'g_bn{layers + 1}'
@@ -86,7 +86,8 @@ def _grow_generator(values, width, smoothed, seed):
     def network(z, normalize):
         return generator(z, BASE_SIZE * 2**(layers + 1), normalize, smoothed=smoothed, width=width,
                          channels=colors)
-    z = draw_z(np.random.RandomState(0), MEASURED, len(values['g_h0_lin/Matrix']))
+    z = draw_z(np.random.RandomState(0), MEASURED, len(values['g_h0_lin/Matrix']) - kinds)
+    z = with_kind(z, np.arange(MEASURED) % max(kinds, 1), kinds)
     return grown | _undo(norm, _moments_at(norm, network, z, grown), 2 * colors)
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu, smooth
+from gans_n_roses.networks.ops import batch_norm, conv2d, conv_transpose, dense, lrelu, project, smooth
 
 BASE_SIZE = 4  # height and width where the convolutions of both networks meet the dense layer
 WIDTH = 64
@@ -28,7 +28,8 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
     """Turn noise into pictures.
 
     Args:
-      z: float32 [batch, z_dim] in (-1, 1).
+      z: float32 [batch, z_dim] in (-1, 1); with LABELS, which are not in the article, the kind of each beside it, as
+        `noise.with_kind` puts it there.
       image_size: height and width of the pictures, a power of two from 16 to 256.
       normalize: function f(x, name) in the place of `batch_norm`.
       reuse: True takes the weights of an earlier call.
@@ -57,7 +58,7 @@ def generator(z, image_size=64, normalize=batch_norm, reuse=False, dtype=tf.floa
         return tf.nn.tanh(smooth(h, 'g_smooth') if smoothed else h)
 
 
-def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32, width=WIDTH):
+def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32, width=WIDTH, kind=None):
     """Tell photographs from generated pictures.
 
     Args:
@@ -66,6 +67,7 @@ def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32, wi
       normalize: function f(x, name) in the place of `batch_norm`.
       dtype: what the convolutions compute in, tf.float32 or tf.bfloat16; the logits are always in float32.
       width: as in `discriminator_channels`.
+      kind: float32 [batch, kinds], one-hot: real means a real picture of this kind (LABELS); None knows no kinds.
     Returns:
       float32 [batch, 1]: logits, above zero for "real".
     """
@@ -77,4 +79,6 @@ def discriminator(image, reuse=False, normalize=batch_norm, dtype=tf.float32, wi
             h = conv2d(h, features, f'd_h{layer}_conv')                                # [batch, 8, 8, 256]
             h = lrelu(normalize(h, f'd_bn{layer}'))                                    # [batch, 4, 4, 512]
         h = tf.reshape(h, [-1, BASE_SIZE * BASE_SIZE * h.shape[-1]])                   # [batch, 8192]
-        return dense(tf.cast(h, tf.float32), 1, f'd_h{len(others)}_lin')               # [batch, 1]
+        h = tf.cast(h, tf.float32)
+        logits = dense(h, 1, f'd_h{len(others)}_lin')                                  # [batch, 1]
+        return logits if kind is None else logits + project(h, kind, 'd_label')

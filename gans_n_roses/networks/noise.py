@@ -5,6 +5,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from gans_n_roses.pictures.kinds import in_proportion
+
 MEASURED = 256  # generated pictures that a model is measured on
 AT_ONCE = 64  # bounds the memory
 
@@ -34,12 +36,49 @@ def z_of_seed(seed, z_dim):
     return draw_z(np.random.RandomState(seed % 2**32), 1, z_dim)[0]
 
 
-def fixed_batches(z_dim):
-    """The 256 z that every run's models are measured on: list of float32 [64, z_dim]."""
-    return np.split(draw_z(np.random.RandomState(0), MEASURED, z_dim), MEASURED // AT_ONCE)
+def with_kind(z, kinds, count):
+    """z with the kind of each picture beside it, as the generator takes it where there are kinds (LABELS).
+
+    The kind is one-hot: 1 at its own place, 0 at those of all others (Mirza and Osindero 2014, arXiv:1411.1784).
+
+    Args:
+      z: float32 [n, z_dim].
+      kinds: int [n], below count.
+      count: number of kinds; 0 leaves z as it is.
+    Returns:
+      float32 [n, z_dim + count].
+    """
+    return np.hstack([z, np.eye(count, dtype=np.float32)[kinds]]) if count else z
 
 
-def walk(zs, n_frames):
+def fixed_batches(z_dim, counts=()):
+    """The 256 z that every run's models are measured on: list of float32 [64, z_dim].
+
+    Args:
+      z_dim: length of z.
+      counts: number of pictures of each kind, with LABELS: the z are then of these kinds, in this proportion.
+    """
+    z = draw_z(np.random.RandomState(0), MEASURED, z_dim)
+    z = with_kind(z, in_proportion(counts, MEASURED), len(counts)) if counts else z
+    return np.split(z, MEASURED // AT_ONCE)
+
+
+def fixed_batches_of(kinds, z_dim, count):
+    """The z that kinds are measured on, each by itself: 64 of each kind, and every batch has all of them.
+
+    Args:
+      kinds: int [n], which of them.
+      z_dim: length of z.
+      count: number of all kinds.
+    Returns:
+      (list of n arrays, float32 [64, z_dim + count]; int [64 * n], the kind of each z).
+    """
+    of = np.tile(kinds, AT_ONCE)
+    z = draw_z(np.random.RandomState(1), len(of), z_dim)
+    return np.split(with_kind(z, of, count), len(kinds)), of
+
+
+def walk(zs, n_frames, kinds=0):
     """Walk from z to z and back to the first, at even pace.
 
     On the whole way z is distributed as in training (nearly so from a z_dim of about 5 on). A straight line between two
@@ -47,16 +86,23 @@ def walk(zs, n_frames):
     distribution by its quantile, where a great circle keeps normal points normal (White 2016, arXiv:1609.04468,
     sec. 2.1), and is mapped back.
 
+    A kind beside z, of a model that was trained with LABELS, goes over into the next one in a straight line.
+
     Args:
-      zs: float [n, z_dim] in (-1, 1), n at least 2.
+      zs: float [n, z_dim + kinds], as `with_kind` gives it, n at least 2.
       n_frames: number of points on the whole loop.
+      kinds: number of kinds.
     Returns:
-      float32 [n_frames, z_dim] in [-1, 1]; the first is zs[0].
+      float32 [n_frames, z_dim + kinds]; the first is zs[0].
     """
-    corners = to_normal(zs)
-    points = [_great_circle(corners[int(position)], corners[(int(position) + 1) % len(corners)], position % 1)
-              for position in np.arange(n_frames) * len(corners) / n_frames]
-    return from_normal(np.array(points))
+    z, kind = np.split(zs, [zs.shape[1] - kinds], axis=1)
+    corners, points, between = to_normal(z), [], []
+    for position in np.arange(n_frames) * len(zs) / n_frames:
+        leg, share = int(position), position % 1
+        after = (leg + 1) % len(zs)
+        points.append(_great_circle(corners[leg], corners[after], share))
+        between.append((1 - share) * kind[leg] + share * kind[after])
+    return np.hstack([from_normal(np.array(points)), np.array(between, np.float32)])
 
 
 def to_normal(zs):

@@ -78,6 +78,21 @@ def dense(x, output_features, name):
         return add_bias(tf.matmul(x, tf.cast(matrix, x.dtype)), bias)
 
 
+def project(x, kind, name):
+    """Multiply each row by the weights of its own kind (Miyato and Koyama 2018, arXiv:1802.05637, eq. 3).
+
+    Args:
+      x: float32 [batch, features].
+      kind: float32 [batch, kinds], one-hot.
+      name: variable scope; holds "Matrix" [features, kinds], zero: at first a kind changes nothing.
+    Returns:
+      float32 [batch, 1].
+    """
+    with tf.variable_scope(name):
+        matrix = tf.get_variable('Matrix', [x.shape[-1], kind.shape[-1]], initializer=tf.zeros_initializer())
+        return tf.reduce_sum(tf.matmul(x, matrix) * kind, 1, keepdims=True)
+
+
 def batch_norm(x, name, moments=None, groups=1):
     """Normalize each channel, then scale and shift it (Ioffe and Szegedy 2015, arXiv:1502.03167, alg. 1).
 

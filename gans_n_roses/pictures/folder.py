@@ -6,6 +6,7 @@ import math
 import os
 import re
 import unicodedata
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +17,14 @@ from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
 from gans_n_roses.pictures.decoding import File, Form, describe_file, read_pictures
+from gans_n_roses.pictures.kinds import MOST, NO_KINDS, Kinds, kind_of, kinds_in
 
 CACHED_FROM = 20e6  # bytes, which take a second or more to read: 641 photographs have 40 MB, the 67 roses 0.5 MB
 # Folders of the system and of other programs, in lower case; hidden ones are left out as well.
 LEFT_OUT = {'@eadir', '@recycle', '@tmp', '#recycle', '#snapshot', '$recycle.bin', 'recycler', '__macosx', 'lost+found',
             'system volume information', 'network trash folder', 'temporary items'}
 OUR_RUN = {'Tensorboard', 'Generated_Images', 'Saved_Models', 'options.json'}
+NAMED = 3  # pictures in a sentence
 PERMUTED = 1000  # pictures in the folder for each one in a batch, up to which the article's draw costs next to nothing
 
 
@@ -34,6 +37,7 @@ class Dataset(NamedTuple):
     enlarged: int  # pictures that were smaller than size
     fingerprint: str  # changes when a picture is added, removed or changed, or the order changes
     blank: int = 0  # pictures that are nearly of one shade
+    kinds: Kinds = NO_KINDS  # with LABELS
 
 
 def load_dataset(path, image_size, channels=3, fit='crop'):
@@ -56,18 +60,24 @@ def load_dataset(path, image_size, channels=3, fit='crop'):
     return read_folder(path, image_size, channels, fit).images
 
 
-def read_folder(path, image_size, channels=3, fit='crop'):
+def read_folder(path, image_size, channels=3, fit='crop', labels=''):
     """Read a folder as `load_dataset` does, with what was found and skipped on the way.
 
     Hidden files, and files that are no pictures, are passed over. Folders that `find_files` leaves out are told.
 
-    Args and raises: as `load_dataset`.
+    Args:
+      path, image_size, channels, fit: as for `load_dataset`.
+      labels: LABELS: '' or 'folders', where the first folder that a picture lies in is its kind.
     Returns:
       Dataset.
+    Raises:
+      BadInput: as `load_dataset`; or pictures lie beside the folders, or there are too many of these.
     """
     require_folder(path)
     root, listed, form = Path(path), list_files(path), Form(image_size, channels, fit)
     files = [file for file in listed if not file.problem]
+    if labels:
+        _require_kinds(root, files)
     large = max(sum(file.size for file in files), len(files) * math.prod(form.shape)) >= CACHED_FROM
     try:
         with silenced():
@@ -83,9 +93,25 @@ def read_folder(path, image_size, channels=3, fit='crop'):
                        f'({len(files)} files looked at{_named(skipped)}): '
                        'set it to a folder of pictures in mission_control.py.')
     digests = [file.digest for file in pictures]
-    fingerprint = hashlib.sha256(bytes.fromhex(''.join(digests))).hexdigest()
+    kinds = kinds_in([printable(file.name) for file in pictures]) if labels else NO_KINDS
+    fingerprint = hashlib.sha256(bytes.fromhex(''.join(digests)) + kinds.of.astype('<i2').tobytes()).hexdigest()
     return Dataset(images, skipped, len(digests) - len(set(digests)), sum(file.enlarged for file in pictures),
-                   fingerprint, sum(file.blank for file in pictures))
+                   fingerprint, sum(file.blank for file in pictures), kinds)
+
+
+def _require_kinds(root, files):
+    """Refuse pictures that lie beside the folders which are the kinds, and too many kinds. Raises BadInput."""
+    beside = [file for file in files if not kind_of(file.name)]
+    with silenced():  # a text may lie there: so they are looked into
+        found = (file.name for file, _ in read_pictures(root, beside, Form(1)) if file.digest)
+        named = [printable(name) for name in islice(found, NAMED)]
+    if named:
+        raise BadInput(f"LABELS is 'folders', but in DATASET_PATH {str(root)!r} lie pictures beside the folders: "
+                       f"{', '.join(named)}. Put each into the folder of its kind, or set LABELS = ''.")
+    folders = {kind_of(file.name) for file in files}
+    if len(folders) > MOST:
+        raise BadInput(f"LABELS is 'folders', but DATASET_PATH {str(root)!r} holds {len(folders):,} folders, and there "
+                       f"may be {MOST:,} kinds: put them together in fewer, or set LABELS = ''.")
 
 
 def _read_into_memory(root, files, form):
@@ -119,7 +145,7 @@ def require_folder(path, place='in mission_control.py'):
     raise BadInput(f'DATASET_PATH is {str(path)!r} {place}, but {found}: set it to a folder of pictures.')
 
 
-def next_batch(data, batch_size, rng, mirror=False):
+def next_batch(data, batch_size, rng, mirror=False, rows=None):
     """Draw pictures without replacement.
 
     Args:
@@ -127,10 +153,11 @@ def next_batch(data, batch_size, rng, mirror=False):
       batch_size: how many, at most n.
       rng: np.random.RandomState.
       mirror: True turns about half of them left to right.
+      rows: int [batch_size], where they are drawn already.
     Returns:
       float32 [batch_size, size, size, channels] in [-1, 1].
     """
-    batch = data[draw_rows(len(data), batch_size, rng)]
+    batch = data[draw_rows(len(data), batch_size, rng) if rows is None else rows]
     if mirror:
         turned = rng.uniform(size=batch_size) < 0.5
         batch[turned] = batch[turned, :, ::-1]

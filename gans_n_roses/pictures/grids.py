@@ -2,6 +2,7 @@
 
 import io
 import math
+import unicodedata
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
@@ -31,16 +32,17 @@ def grid_shape(count):
     return math.ceil(count / columns), columns
 
 
-def merge(images):
+def merge(images, columns=None):
     """Lay pictures out in a grid, row by row.
 
     Args:
       images: [n, height, width, channels], any dtype.
+      columns: their number; None takes that of `grid_shape`.
     Returns:
       [rows * height, columns * width, channels] of the same dtype; cells without a picture are 0.
     """
     count, height, width, channels = images.shape
-    rows, columns = grid_shape(count)
+    rows, columns = (math.ceil(count / columns), columns) if columns else grid_shape(count)
     cells = np.zeros([rows * columns, height, width, channels], images.dtype)
     cells[:count] = images
     cells = cells.reshape(rows, columns, height, width, channels)
@@ -62,11 +64,12 @@ def label(pictures, texts):
 
     Args:
       pictures: uint8 [n, side, side, channels].
-      texts: n strings of ASCII.
+      texts: n strings; of letters that the font lacks, those of ASCII that they are made of are written.
     Returns:
       uint8 [n, height, width, channels], of `labelled_size`: as wide as the longest text, where that is wider.
     """
     side, font = pictures.shape[1], ImageFont.load_default_imagefont()
+    texts = list(map(_in_ascii, texts))
     height, width = labelled_size(side, texts)
     left = (width - side) // 2
     cells = np.full([len(pictures), height, width, pictures.shape[-1]], PAPER, np.uint8)
@@ -78,6 +81,25 @@ def label(pictures, texts):
         cells[..., 3] = 255
     cells[:, :side, left:left + side] = pictures
     return cells
+
+
+def by_columns(pictures, titles):
+    """Lay pictures out in a grid with a title over each column.
+
+    Args:
+      pictures: uint8 [rows * len(titles), side, side, channels], row by row.
+      titles: strings, as in `label`.
+    Returns:
+      uint8 [height, width, channels].
+    """
+    side, count = pictures.shape[1], len(titles)
+    cells = label(pictures, list(titles) * (len(pictures) // count))
+    titles = np.hstack(cells[:count, side:])
+    return np.vstack([titles, merge(cells[:, :side], count)])
+
+
+def _in_ascii(text):
+    return unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode()
 
 
 def pairs(above, below):

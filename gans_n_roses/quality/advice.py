@@ -63,6 +63,11 @@ MEANINGS = {
 }
 
 
+def meaning(tag):
+    """What TensorBoard says of a tag."""
+    return MEANINGS.get(tag) or f'Quality/Distance of one kind alone: {tag.partition("_By/Kind_")[2]}.'
+
+
 class Adviser:
     """Watches the figures of one run, and says what they mean.
 

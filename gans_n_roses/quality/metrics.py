@@ -13,6 +13,10 @@ from gans_n_roses.quality.copying import COPY, diversity, nearest, thumbnails
 from gans_n_roses.quality.distance import Reference, describe_reference, distance
 
 SCORE = 'Quality/Distance'  # the measure that the best checkpoint is chosen by: it has the least
+BY_KIND = 'Distance_By/Kind_'  # begins the tag of a kind's own distance
+LEAST_OF_KIND = 20  # real pictures of a kind that is measured by itself
+MOST_OF_KIND = 256  # of them that are described
+MOST_KINDS = 20  # that are measured by themselves: bounds the time
 MOST_COMPARED = 30_000  # real pictures that copies are looked for among; a larger data set is sampled evenly
 
 
@@ -39,6 +43,38 @@ def describe_real(pictures):
     if reference.floor is not None:
         expected[SCORE] = reference.floor
     return Real(reference, compared, thumbnails(pictures, compared), expected)
+
+
+def describe_kinds(pictures, kinds):
+    """Compute what the generated pictures of each kind are compared to (LABELS).
+
+    Args:
+      pictures: uint8 [n, size, size, channels].
+      kinds: Kinds of these.
+    Returns:
+      dict of kind, a place in kinds.names → Reference. Kinds of too few pictures are left out, and of very many all but
+      the largest.
+    """
+    largest = np.argsort(kinds.counts, kind='stable')[::-1][:MOST_KINDS]
+    rows = {kind: np.flatnonzero(kinds.of == kind) for kind in sorted(largest) if kinds.counts[kind] >= LEAST_OF_KIND}
+    return {kind: describe_reference(pictures[each[spread_rows(len(each), MOST_OF_KIND)]])
+            for kind, each in rows.items()}
+
+
+def measure_kinds(references, fakes, of, names):
+    """Measure the generated pictures of each kind by themselves.
+
+    Args:
+      references: as `describe_kinds` gives them.
+      fakes: uint8 [m, size, size, channels], some of each of these kinds.
+      of: int [m], their kinds.
+      names: of all kinds.
+    Returns:
+      (dict of TensorBoard tag → `distance.distance`; the same of pictures as good as real ones).
+    """
+    tags = {kind: f'{BY_KIND}{names[kind]}' for kind in references}
+    found = {tags[kind]: distance(reference, fakes[of == kind]).value for kind, reference in references.items()}
+    return found, {tags[kind]: reference.floor for kind, reference in references.items()}
 
 
 def measure(real, fakes):

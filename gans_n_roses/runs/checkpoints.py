@@ -17,8 +17,10 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.errors import BadInput, RunFailed, reason
 from gans_n_roses.machine.files import put_in_place, read_file, remove, working_in, write_file
 from gans_n_roses.machine.session import assign
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 from gans_n_roses.runs.folders import checkpoint_names
-from gans_n_roses.runs.state import GRID_Z, TYPES, RunState, pack_state, read_score, read_state
+from gans_n_roses.runs.state import GRID_Z, NAMES, TYPES, RunState, pack_state, read_kinds, read_score, read_state
+from gans_n_roses.runs.weights import kinds_known
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
@@ -35,6 +37,7 @@ class Checkpoint(NamedTuple):
     values: dict  # name of a variable → array of finite numbers
     state: RunState | None  # None: it was saved by the article's code, or by a run that cannot go on
     score: float  # distance of a best-…, the lower the better; infinite in any other, and where an older one measured
+    kinds: Kinds = NO_KINDS  # that its networks know, with LABELS
 
     @property
     def iteration(self):
@@ -51,12 +54,12 @@ class SaveOps(NamedTuple):
     finite: tf.Tensor  # False where a variable holds a value that is not finite
 
 
-def build_save():
-    """Add to the default graph what `save_checkpoint` runs."""
+def build_save(kinds=NO_KINDS):
+    """Add to the default graph what `save_checkpoint` runs; kinds: those of the run's state."""
     variables = tf.global_variables()
     with tf.name_scope('save'), tf.device('/cpu:0'):
         prefix = tf.placeholder(tf.string, [])
-        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items()}
+        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items() if name != NAMES or kinds.names}
         saved = {**{variable.op.name: variable for variable in variables}, **state}
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(saved), shape_and_slices=[''] * len(saved),
                                  tensors=list(saved.values()))
@@ -194,7 +197,10 @@ def read_checkpoint(path):
     for name, value in values.items():
         if value.dtype.kind not in 'fiu' or not np.all(np.isfinite(value)):
             raise ValueError(f'{name} is not made of finite numbers')
-    return Checkpoint(path, values, read_state(outside), read_score(outside))
+    kinds = read_kinds(outside)
+    if len(kinds.names) != kinds_known(values):
+        raise ValueError('it does not name the kinds that its networks know')
+    return Checkpoint(path, values, read_state(outside), read_score(outside), kinds)
 
 
 def best_score(folder):

@@ -98,6 +98,7 @@ def departures(settings):
              f'{settings.width}wide': settings.width != 64,
              {1: 'grey', 4: 'alpha'}.get(settings.channels): settings.channels != 3,
              settings.fit: settings.fit != 'crop',
+             'labels': settings.labels,
              'mirror': settings.mirror,
              'augment' if set(kinds) == set(AUGMENT_KINDS) else '-'.join(sorted(kinds)): kinds,
              f'r1-{settings.r1_gamma:g}': settings.r1_gamma,

@@ -12,8 +12,9 @@ from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.runs.resuming import recorded
 
 # Of a run folder: a new one where an old reader would misread the folder. Versions before 1.3.0 would leave out the
-# filter of SMOOTH, those before 1.7.0 all filters but that of the last layer.
-PLAIN, FILTERED, FILTERED_INSIDE = FORMATS = (1, 2, 3)
+# filter of SMOOTH, those before 1.7.0 all filters but that of the last layer. Those before 1.8.0 would take the
+# kinds of LABELS for a part of z.
+PLAIN, FILTERED, FILTERED_INSIDE, LABELLED = FORMATS = (1, 2, 3, 4)
 PACKAGES = ('tensorflow', 'numpy', 'pillow', 'tensorboard')
 
 
@@ -44,11 +45,13 @@ def record_options(run, options, settings, dataset, iteration, weights=None, wor
     entry = {'time': datetime.now().isoformat(timespec='seconds'), 'iteration': iteration, 'changes': changes,
              'workers': workers, 'command_line': settings.origin.given, 'mission_control': settings.origin.control,
              'folder': os.path.abspath(settings.origin.folder)}
+    kinds = {'kinds': dict(zip(dataset.kinds.names, dataset.kinds.counts, strict=True))} if settings.labels else {}
     content = {
-        'format': FORMATS[min(settings.smooth, 2)], 'version': __version__, 'settings': settings.constants(),
+        'format': LABELLED if settings.labels else FORMATS[min(settings.smooth, 2)],
+        'version': __version__, 'settings': settings.constants(),
         'packages': {'python': platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         'data': {'pictures': len(dataset.images), 'duplicates': dataset.duplicates, 'enlarged': dataset.enlarged,
-                 'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint},
+                 'skipped': dict(dataset.skipped), 'fingerprint': dataset.fingerprint, **kinds},
         'history': [*(options['history'] if options else []), entry]}
     if weights:
         content['started_from'] = {'weights': weights.source, 'fingerprint': weights.fingerprint, 'anew': weights.anew}
@@ -81,7 +84,7 @@ def read_options(run):
         raise BadInput(f'{run.options} has no "settings": put it back as the run wrote it.')
     if options.get('format') not in FORMATS:
         raise BadInput(f'{run.options} is of format {shown(options.get("format"))}, but this version reads formats '
-                       f'{PLAIN}, {FILTERED} and {FILTERED_INSIDE}: use the version of gans_n_roses that made the run.')
+                       f'{", ".join(map(str, FORMATS))}: use the version of gans_n_roses that made the run.')
     history = options.get('history')
     if not isinstance(options.get('data'), dict) or not isinstance(history, list) or not all(
             isinstance(entry, dict) and isinstance(entry.get('mission_control', {}), dict) for entry in history):

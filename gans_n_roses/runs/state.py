@@ -5,9 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
+
 # Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
 RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
-TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32}
+NAMES = 'run_state/kinds'  # of runs with LABELS alone
+TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32, NAMES: np.object_}
 MT19937_KEYS = 624
 
 
@@ -28,11 +31,13 @@ class RunState(NamedTuple):
     rng: np.random.RandomState  # draws batches and z
     grid_z: np.ndarray  # float32 [n, z_dim], the z of the sample grids
     better: Better = NOT_YET
+    kinds: Kinds = NO_KINDS
 
 
 def pack_state(state, score=np.inf):
     """A run's state as values for a checkpoint: dict of name → array or bytes, of the types in TYPES."""
-    return {RNG: pack(state.rng), GRID_Z: state.grid_z, BETTER: state.better, SCORE: score}
+    kinds = {NAMES: json.dumps([state.kinds.names, state.kinds.counts]).encode()} if state.kinds.names else {}
+    return {RNG: pack(state.rng), GRID_Z: state.grid_z, BETTER: state.better, SCORE: score, **kinds}
 
 
 def read_state(values):
@@ -52,7 +57,19 @@ def read_state(values):
         raise ValueError(f'{GRID_Z} is not made of z')
     if not (better.shape == (3,) and better[0] >= 0 and better[1] > -np.inf and 0 <= better[2] < np.inf):
         raise ValueError(f'{BETTER} is no measurement')
-    return RunState(unpack(rng.tolist()), z, Better(int(better[0]), *better[1:].tolist()))
+    return RunState(unpack(rng.tolist()), z, Better(int(better[0]), *better[1:].tolist()), read_kinds(values))
+
+
+def read_kinds(values):
+    """The kinds that a model knows, from the values of a checkpoint: Kinds. Raises as `read_state`."""
+    try:
+        names, counts = json.loads(values[NAMES].tolist()) if NAMES in values else ((), ())
+        kinds = Kinds(tuple(map(str, names)), tuple(map(int, counts)))
+        if len(kinds.names) != len(kinds.counts):
+            raise ValueError
+        return kinds
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(f'{NAMES} names no kinds') from None
 
 
 def read_score(values):

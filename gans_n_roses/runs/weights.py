@@ -8,12 +8,19 @@ import numpy as np
 AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
 ITERATIONS = 'global_step'  # number of iterations that made them
 SMOOTHED = re.compile(r'g_smooth\d*/taps')  # one for each layer whose output is filtered
-WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED.pattern}')
+KIND = 'd_label/Matrix'  # [features, kinds], in the discriminator of a model that knows kinds (LABELS)
+WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED.pattern}|'
+                    + KIND)
 
 
 def smoothed_layers(names):
     """The number of layers whose output is filtered (SMOOTH), from the names of a model's values."""
     return sum(SMOOTHED.fullmatch(name) is not None for name in names)
+
+
+def kinds_known(values):
+    """The number of kinds that a model knows (LABELS), from its values; 0 for most models."""
+    return values[KIND].shape[1] if KIND in values else 0
 
 
 def weights_in(values):

@@ -11,10 +11,11 @@ from tqdm import tqdm
 from gans_n_roses.errors import BadInput
 from gans_n_roses.machine.files import write_file
 from gans_n_roses.machine.quiet import silenced
-from gans_n_roses.networks.noise import AT_ONCE, MEASURED, draw_z, from_normal, to_normal
+from gans_n_roses.networks.noise import AT_ONCE, MEASURED, draw_z, from_normal, to_normal, with_kind
 from gans_n_roses.pictures.decoding import Form, describe_file, read_pictures
 from gans_n_roses.pictures.folder import list_files, printable, to_float
 from gans_n_roses.pictures.grids import enlarge, pairs, save_image
+from gans_n_roses.pictures.kinds import choose
 from gans_n_roses.sampling.saved_generator import make_rose
 
 ROUNDS = (4, 60), (1, 440)  # (z to go on with, steps of each): of 256 that are tried, the best 4; of these, the best
@@ -31,7 +32,7 @@ def project(saved, plan, folder, text):
       folder: Path of the folder to write to.
       text: dict of text fields of each picture.
     Returns:
-      float32 [n, z_dim]: z of each rose, in the order of the pictures' names.
+      list of float32, each as a row of saved.z: those of the roses, in the order of the pictures' names.
     Raises:
       BadInput: no picture can be read, or their number makes no walk.
     """
@@ -44,19 +45,22 @@ def project(saved, plan, folder, text):
                        'of the two.')
     zs, roses, steps = [], [], len(names) * sum(steps for _, steps in ROUNDS)
     with tqdm(None, 'Looking for roses', steps, unit='step', leave=False, disable=None) as bar:
-        found = _search(saved, pictures, np.random.RandomState(settings.seed), bar.update)
+        kinds = choose(settings.label, saved.kinds, settings.origin.place('LABEL'))
+        found = _search(saved, pictures, kinds, np.random.RandomState(settings.seed), bar.update)
         for name, picture, z in zip(names, pictures, found, strict=True):
             zs.append(z)
             roses.append(make_rose(saved, z))
             path = folder / f'picture_{len(zs):05d}.png'
-            np.save(array := io.BytesIO(), z)
+            np.save(array := io.BytesIO(), z[:saved.z_dim])
             write_file(path.with_suffix('.npy'), array.getvalue())
-            save_image(path, enlarge(np.hstack([picture, roses[-1]]), settings.enlarge), {**text, 'PROJECT': name})
+            kind = {'LABEL': saved.kinds.names[z[saved.z_dim:].argmax()]} if kinds else {}
+            save_image(path, enlarge(np.hstack([picture, roses[-1]]), settings.enlarge),
+                       {**text, 'PROJECT': name, **kind})
             apart = np.abs(picture.astype(int) - roses[-1]).mean()
-            bar.write(f'  {path.name}  {apart:5.1f} grey levels from {name}')
+            bar.write(f'  {path.name}  {apart:5.1f} grey levels from {", as ".join([name, *kind.values()])}')
     if len(zs) > 1:
         save_image(folder / 'sheet.png', pairs(pictures, np.stack(roses)), text)
-    return np.stack(zs)
+    return zs
 
 
 def _read(path, form):
@@ -78,32 +82,43 @@ def _read(path, form):
     return names, np.stack(pictures)
 
 
-def _search(saved, pictures, rng, step_done):
+def _search(saved, pictures, kinds, rng, step_done):
     """Look for the z whose rose is most like each picture, in coordinates in which z is normally distributed.
 
     Args:
       saved: SavedGenerator.
       pictures: uint8 [n, size, size, channels].
+      kinds: those that are tried, list of int, of a model that knows kinds; each z keeps its own.
       rng: np.random.RandomState, for z to begin with.
       step_done: function that is called after each step.
     Yields:
-      float32 [z_dim] for each picture.
+      float32 for each picture, as a row of saved.z.
     """
     target = tf.placeholder(tf.float32, [1, *saved.images.shape[1:]])
     distances = _distances(saved.images, target)                                       # [batch]
-    slopes, = tf.gradients(distances, saved.z)                                         # [batch, z_dim]
+    slopes = tf.gradients(distances, saved.z)[0][:, :saved.z_dim]                      # [batch, z_dim]
 
     def run(values, picture, fed, to=saved.z):
         return saved.session.run(values, {to: fed, target: picture})
     tried = draw_z(rng, MEASURED, saved.z_dim)
-    roses = [saved.session.run(saved.images, {saved.z: some}) for some in np.split(tried, MEASURED // AT_ONCE)]
+    of = np.resize(kinds, MEASURED) if kinds else np.zeros(MEASURED, int)
+
+    def beside(z, of):
+        return with_kind(z, of, len(saved.kinds.names))
+
+    def slopes_at(picture, kind, z):
+        return run(slopes, picture, beside(z, kind))
+    roses = [saved.session.run(saved.images, {saved.z: some})
+             for some in np.split(beside(tried, of), MEASURED // AT_ONCE)]
     for picture in to_float(pictures[:, np.newaxis]):                                  # [1, size, size, channels]
-        x = to_normal(tried)
+        x, kind = to_normal(tried), of
         apart = np.concatenate([run(distances, picture, some, saved.images) for some in roses])
         for count, steps in ROUNDS:
-            x = _adam(x[np.argsort(apart)[:count]], steps, partial(run, slopes, picture), step_done)
-            apart = run(distances, picture, from_normal(x))
-        yield from_normal(x)[0]
+            best = np.argsort(apart)[:count]
+            kind = kind[best]
+            x = _adam(x[best], steps, partial(slopes_at, picture, kind), step_done)
+            apart = run(distances, picture, beside(from_normal(x), kind))
+        yield beside(from_normal(x), kind)[0]
 
 
 def _adam(x, steps, slopes_at, step_done):

@@ -3,6 +3,7 @@
 import math
 import os
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -10,10 +11,11 @@ from tqdm import tqdm
 from gans_n_roses.errors import BadInput, RunFailed, reason, shown
 from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.machine.session import within_memory
-from gans_n_roses.networks.noise import fixed_batches, walk, z_of_seed
-from gans_n_roses.pictures.folder import load_dataset
+from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of, walk, with_kind, z_of_seed
+from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.pictures.grids import enlarge, label, labelled_size, merge, save_gif, save_image
-from gans_n_roses.quality.metrics import describe_real, measure
+from gans_n_roses.pictures.kinds import NO_KINDS, choose, file_name
+from gans_n_roses.quality.metrics import describe_kinds, describe_real, measure, measure_kinds
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.folders import TIMESTAMP
@@ -43,12 +45,16 @@ def sample(plan):
     """
     settings, run = plan.settings, plan.run
     model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
+    kinds = NO_KINDS if plan.shipped else model.kinds
+    chosen = _chosen(kinds, plan)
     print(f'Model  {model.path}\nSEED   {shown(settings.seed)}', flush=True)
+    if kinds.names:
+        print(f'LABEL  {", ".join(kinds.names[kind] for kind in chosen)}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
-        with open_generator(model.values, model.path) as saved:
-            kinds = ['projection'] if settings.project else dict.fromkeys(names_in(settings.sample_as))
-            made = [_make(kind, saved, plan) for kind in kinds]
+        with open_generator(model.values, model.path, kinds) as saved:
+            makers = ['projection'] if settings.project else dict.fromkeys(names_in(settings.sample_as))
+            made = [_make(make, saved, plan) for make in makers]
     except OSError as problem:
         raise RunFailed(f'{problem.filename or run.path} cannot be written: {reason(problem)}. '
                         'The model is as it was.') from None
@@ -64,24 +70,27 @@ def _make(kind, saved, plan):
 
 def make_grid(saved, plan):
     """Write all roses as one picture, the seed of each under it; returns its path."""
-    seeds, times = _seeds(plan), plan.settings.enlarge
-    texts = list(map(str, seeds))
+    asked, times = _asked(saved, plan), plan.settings.enlarge
+    texts = [f'{each.seed} {each.kind}'.rstrip() for each in asked]
     most = GRID_PIXELS // (times**2 * math.prod(labelled_size(saved.image_size, texts)))
-    if len(seeds) > most:
-        raise BadInput(f'{len(seeds)} roses are asked for, but a grid holds at most {most} of '
+    if len(asked) > most:
+        raise BadInput(f'{len(asked)} roses are asked for, but a grid holds at most {most} of '
                        f"{times * saved.image_size} pixels: ask for fewer, or set SAMPLE_AS = 'images'.")
     with claim_file(_new_name(plan, 'image', '.png')) as path:
-        roses = [_rose(saved, seed) for seed in _progress(seeds)]
+        roses = [make_rose(saved, each.z) for each in _progress(asked)]
         save_image(path, enlarge(merge(label(np.stack(roses), texts)), times), _text(saved, plan, 'grid'))
     return path
 
 
 def make_images(saved, plan):
-    """Write each rose as a file named by its own seed, which makes it again alone; returns their folder."""
+    """Write each rose as a file named by its own seed, and kind, which make it again alone; returns their folder."""
     with claim_folder(_new_name(plan, 'images')) as path:
-        for seed in _progress(_seeds(plan)):
-            save_image(path / f'seed_{seed:010d}.png', enlarge(_rose(saved, seed), plan.settings.enlarge),
-                       _text(saved, plan, 'images', SEED=seed, N_SAMPLES=1))
+        for seed, kind, z in _progress(_asked(saved, plan)):
+            name, one = f'seed_{seed:010d}', {'SEED': seed, 'N_SAMPLES': 1}
+            if kind:
+                name, one = f'{name}_{file_name(kind, saved.kinds.names)}', {**one, 'LABEL': kind}
+            save_image(path / f'{name}.png', enlarge(make_rose(saved, z), plan.settings.enlarge),
+                       _text(saved, plan, 'images', **one))
     return path
 
 
@@ -114,13 +123,20 @@ def make_measures(saved, plan):
     trained_on = of_run.get('DATASET_PATH')
     if isinstance(trained_on, str) and os.path.isdir(known := plan.settings.origin.folder / trained_on):
         folder = known
-    pictures = load_dataset(folder, saved.image_size, saved.images.shape[-1], of_run.get('FIT', 'crop'))
+    labels = of_run.get('LABELS', '') if folder != plan.settings.dataset_path else ''
+    pictures, *_, kinds = read_folder(folder, saved.image_size, saved.images.shape[-1], of_run.get('FIT', 'crop'),
+                                      labels)
     print(f'Measured beside the {len(pictures)} pictures in {folder}:', flush=True)
     real = describe_real(pictures)
-    roses = [saved.session.run(saved.pictures, {saved.z: z}) for z in fixed_batches(saved.z_dim)]
-    for name, value in measure(real, np.concatenate(roses)).items():
-        print(f'  {name:<24}{value:8.2f}' + (f'   (real: {real.expected[name]:.2f})' if name in real.expected else ''))
-    shown = [_rose(saved, seed) for seed in _progress(_seeds(plan)[:COPY_SHEET])]
+    made = _make_all(saved, fixed_batches(saved.z_dim, saved.kinds.counts))
+    measures, expected = measure(real, made), real.expected
+    if kinds.names and kinds.names == saved.kinds.names and (references := describe_kinds(pictures, kinds)):
+        batches, of = fixed_batches_of(list(references), saved.z_dim, len(kinds.names))
+        of_kinds = measure_kinds(references, _make_all(saved, batches), of, kinds.names)
+        measures, expected = {**measures, **of_kinds[0]}, {**expected, **of_kinds[1]}
+    for name, value in measures.items():
+        print(f'  {name:<24}{value:8.2f}' + (f'   (real: {expected[name]:.2f})' if name in expected else ''))
+    shown = [make_rose(saved, each.z) for each in _progress(_asked(saved, plan)[:COPY_SHEET])]
     with claim_file(_new_name(plan, 'nearest', '.png')) as path:
         save_image(path, beside_nearest(real, pictures, np.stack(shown)), _text(saved, plan, 'measures'))
     return path
@@ -151,25 +167,42 @@ MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interp
           'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page, 'projection': make_projection}
 
 
-def _seeds(plan):
-    """The seed of each rose: those that SEED lists, or SEED, SEED + 1, …; 0 follows the largest."""
-    seed = plan.settings.seed
-    return seed if isinstance(seed, list) else [(seed + k) % 2**32 for k in range(plan.settings.n_samples)]
+class Asked(NamedTuple):
+    """A rose that is asked for."""
+
+    seed: int
+    kind: str  # '' where the model knows no kinds
+    z: np.ndarray  # float32, as a row of saved.z
+
+
+def _asked(saved, plan):
+    """The roses of the seeds that SEED lists, or of SEED, SEED + 1, …; 0 follows the largest. Kinds come in turn."""
+    seed, names = plan.settings.seed, saved.kinds.names
+    seeds = seed if isinstance(seed, list) else [(seed + k) % 2**32 for k in range(plan.settings.n_samples)]
+    zs = np.stack([z_of_seed(seed, saved.z_dim) for seed in seeds])
+    if not names:
+        return [Asked(seed, '', z) for seed, z in zip(seeds, zs, strict=True)]
+    chosen = np.resize(_chosen(saved.kinds, plan), len(seeds))
+    return list(map(Asked, seeds, [names[kind] for kind in chosen], with_kind(zs, chosen, len(names))))
+
+
+def _chosen(kinds, plan):
+    return choose(plan.settings.label, kinds, plan.settings.origin.place('LABEL'))
 
 
 def _walk(saved, plan, zs=None):
     """Yield the frames of the walk from rose to rose and back to the first: uint8 [height, width, channels].
 
     Args:
-      zs: float [n, z_dim]; None takes those of SEED.
+      zs: as rows of saved.z; None takes those of SEED and LABEL.
     """
-    zs = [z_of_seed(seed, saved.z_dim) for seed in _seeds(plan)] if zs is None else zs
-    for point in _progress(walk(zs, plan.settings.n_frames)):
+    zs = [each.z for each in _asked(saved, plan)] if zs is None else zs
+    for point in _progress(walk(np.stack(zs), plan.settings.n_frames, len(saved.kinds.names))):
         yield enlarge(make_rose(saved, point), plan.settings.enlarge)
 
 
-def _rose(saved, seed):
-    return make_rose(saved, z_of_seed(seed, saved.z_dim))
+def _make_all(saved, batches):
+    return np.concatenate([saved.session.run(saved.pictures, {saved.z: z}) for z in batches])
 
 
 def _progress(items):
@@ -189,4 +222,6 @@ def _text(saved, plan, kind, **one):
     text = {'Software': "GANs N' Roses", 'RUN': plan.run.path.resolve().name, 'Checkpoint': saved.source.name,
             'SEED': plan.settings.seed, 'N_SAMPLES': plan.settings.n_samples, 'SAMPLE_AS': kind,
             'Z_DIM': saved.z_dim, 'IMAGE_SIZE': saved.image_size, **one}
+    if saved.kinds.names:
+        text.setdefault('LABEL', [saved.kinds.names[kind] for kind in _chosen(saved.kinds, plan)])
     return {name: os.fsencode(str(value)).decode(errors='replace') for name, value in text.items()}

@@ -15,9 +15,10 @@ from gans_n_roses.errors import reason
 from gans_n_roses.machine.files import read_file, rename_to_free, working_in, write_file
 from gans_n_roses.machine.session import assign, open_session
 from gans_n_roses.networks.models import generator
-from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.networks.noise import draw_z, with_kind
 from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.transfer import model_shape
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds, in_proportion
 from gans_n_roses.runs.checkpoints import restore, statistics_of
 from gans_n_roses.runs.weights import AVERAGE, fingerprint, weights_in
 
@@ -32,16 +33,18 @@ class SavedGenerator(NamedTuple):
     """A trained generator in a session of its own, with its batch-norm statistics frozen."""
 
     session: tf.Session
-    z: tf.Tensor  # placeholder, float32 [any, z_dim] in (-1, 1)
+    z: tf.Tensor  # to be fed, float32 [any, z_dim] in (-1, 1); with kinds [any, z_dim + kinds], as `with_kind` gives it
     images: tf.Tensor  # float32 [any, image_size, image_size, channels] in [-1, 1]
     pictures: tf.Tensor  # the same as uint8
     z_dim: int
     image_size: int
     source: Path  # of the checkpoint
+    kinds: Kinds  # that it knows (LABELS)
+    inputs: dict  # what an exported model takes: name → tensor
 
 
 @contextlib.contextmanager
-def open_generator(values, source):
+def open_generator(values, source, kinds=NO_KINDS):
     """Rebuild the generator that a checkpoint holds, whatever the settings are now.
 
     It takes the moving averages of the weights where the checkpoint has them, and filters its pictures where the model
@@ -52,15 +55,16 @@ def open_generator(values, source):
     Args:
       values: dict of name → array, as a Checkpoint has it.
       source: Path of the checkpoint, beside which its statistics lie, and for the sentence to the user.
+      kinds: Kinds that the model knows.
     Yields:
       SavedGenerator; its session is closed at the end of the block.
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    z_dim, image_size, width, channels, smoothed = model_shape(values, source)
+    z_dim, image_size, width, channels, smoothed, _ = model_shape(values, source)
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of initial values, which are never drawn; TF_DETERMINISTIC_OPS asks for a seed
-        z = tf.placeholder(tf.float32, [None, z_dim], 'z')
+        z, inputs = _inputs(z_dim, kinds.names)
         layers = []
 
         def normalize(x, name):
@@ -75,9 +79,22 @@ def open_generator(values, source):
         weights = {name + AVERAGE if name + AVERAGE in values else name: variable for name, variable
                    in weights_in({variable.op.name: variable for variable in tf.global_variables()}).items()}
         restore(session, weights, values, source)
-        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source)
-        _freeze_statistics(saved, layers, fingerprint({name: values[name] for name in weights}))
+        saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source, kinds, inputs)
+        mark = fingerprint({name: values[name] for name in weights})
+        _freeze_statistics(saved, layers, f'{mark} {kinds.counts}' if kinds.counts else mark)
         yield saved
+
+
+def _inputs(z_dim, names):
+    """The generator's input, and what an exported model computes it from: (tensor, dict of name → placeholder)."""
+    z = tf.placeholder(tf.float32, [None, z_dim], 'z')
+    if not names:
+        return z, {'z': z}
+    label = tf.placeholder(tf.string, [None], 'label')
+    found = tf.equal(label[:, tf.newaxis], tf.constant(names))                         # [n, kinds]
+    known = tf.debugging.Assert(tf.reduce_all(tf.reduce_any(found, 1)), ['A label is none of', *names])
+    with tf.control_dependencies([known]):
+        return tf.concat([z, tf.cast(found, tf.float32)], 1), {'z': z, 'label': label}
 
 
 def make_rose(saved, z):
@@ -85,7 +102,7 @@ def make_rose(saved, z):
 
     Args:
       saved: SavedGenerator.
-      z: float32 [z_dim] in (-1, 1).
+      z: float32, as one row of saved.z.
     Returns:
       uint8 [image_size, image_size, channels].
     """
@@ -94,6 +111,8 @@ def make_rose(saved, z):
 
 def export(saved, path):
     """Write a SavedModel: signature z float32 [n, z_dim] → images uint8 [n, image_size, image_size, channels].
+
+    With LABELS it also takes label, string [n]: the names of kinds.
 
     It is written in a hidden folder aside and renamed once it is whole.
 
@@ -111,7 +130,7 @@ def export(saved, path):
         with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=exports, ignore_cleanup_errors=True) as aside:
             with working_in(aside):  # the writer takes paths in UTF-8 only
                 tf.logging.set_verbosity(tf.logging.ERROR)  # the only writer of graphs with sessions is deprecated
-                tf.saved_model.simple_save(saved.session, 'whole', {'z': saved.z}, {'images': saved.pictures})
+                tf.saved_model.simple_save(saved.session, 'whole', saved.inputs, {'images': saved.pictures})
             return rename_to_free(Path(aside, 'whole'), path)
     except (OSError, tf.errors.OpError) as problem:
         with contextlib.suppress(OSError):  # earlier exports stay
@@ -156,7 +175,9 @@ def _estimate(saved, layers):
     that is too much to keep, from what an earlier one gave.
     """
     rng, before = np.random.RandomState(0), saved.z  # the same z on each LOAD
-    batches = [draw_z(rng, MOMENT_BATCH_SIZE, saved.z_dim) for _ in range(MOMENT_BATCHES)]
+    z = draw_z(rng, MOMENT_BATCHES * MOMENT_BATCH_SIZE, saved.z_dim)
+    z = with_kind(z, in_proportion(saved.kinds.counts, len(z)), len(saved.kinds.names)) if saved.kinds.names else z
+    batches = np.split(z, MOMENT_BATCHES)
     for x, moments, frozen in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
         values = MOMENT_BATCHES * MOMENT_BATCH_SIZE * x.shape[1:].num_elements()
         kept, of_batches = x if values <= MOST_KEPT else before, []

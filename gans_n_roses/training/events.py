@@ -7,7 +7,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from gans_n_roses.quality.advice import MEANINGS
+from gans_n_roses.quality.advice import meaning
 
 
 class Events:
@@ -79,7 +79,7 @@ class Events:
     def _summary(self, iteration, values):
         for value in values:
             if value.tag not in self._described:  # once is enough: TensorBoard keeps what it first hears of a tag
-                value.metadata.summary_description = MEANINGS[value.tag]
+                value.metadata.summary_description = meaning(value.tag)
                 self._described.add(value.tag)
         self.event(step=iteration, summary=tf.Summary(value=values))
 

@@ -28,6 +28,8 @@ def introduce(training, dataset, iteration, recipe=(), weights=None):
     ground = 'transparency' if settings.channels == 4 else 'the mean colour of their border'
     shown = {'crop': [], 'pad': [f'shown whole, on {ground}'], 'stretch': ['stretched to squares']}
     _print('Pictures', [*summary(dataset), *shown[settings.fit]])
+    if dataset.kinds.names:
+        _print('Kinds', [f'{len(dataset.kinds.names):,}: {dataset.kinds}'])
     if remedy := _remedy(run, settings, len(dataset.images)):
         _print('', [f'so few are soon memorised. What helps: {remedy}'])
     if recipe:

@@ -22,7 +22,7 @@ from gans_n_roses.training.introduction import introduce, what_to_load
 from gans_n_roses.training.measuring import Measurements
 from gans_n_roses.training.monitor import Monitor, delete_grids
 from gans_n_roses.training.start_from import begin_from, first_weights
-from gans_n_roses.training.steps import Training, begin, due, steps
+from gans_n_roses.training.steps import Training, begin, due, grid_of, steps
 from gans_n_roses.workers.team import join
 
 SCALARS_EVERY = 10  # iterations
@@ -51,10 +51,11 @@ def train(plan):
         settings = team.settle_settings(plan.asked, settings)
         if team.leads:
             print(f'Reading {settings.dataset_path}', flush=True)
-        dataset = read_folder(settings.dataset_path, settings.image_size, settings.channels, settings.fit)
+        dataset = read_folder(settings.dataset_path, settings.image_size, settings.channels, settings.fit,
+                              settings.labels)
         team.settle_pictures(dataset)
         _require_batch(settings, len(dataset.images), team.cluster)
-        weights = first_weights(plan, dataset.images)
+        weights = first_weights(plan, dataset.images, dataset.kinds.names)
 
         # From here on a signal waits for a checkpoint: a run's folder without one could not go on. The session
         # comes before the folder: TensorFlow ends the process where it cannot start its threads.
@@ -63,15 +64,16 @@ def train(plan):
             # Networks
             if team.leads:
                 print('Building the networks', flush=True)
-            gan = build_graph(settings, team)
-            training = Training(session, gan, dataset.images, settings, team, run, build_save())
+            gan = build_graph(settings, team, len(dataset.kinds.names))
+            training = Training(session, gan, dataset.images, settings, team, dataset.kinds, run,
+                                build_save(dataset.kinds))
             team.prepare(list(gan.scalars))
             initialize = tf.global_variables_initializer()
             graph.finalize()
             session.run(initialize)
 
             # State
-            start, state = 0, begin(settings)
+            start, state = 0, begin(settings, dataset.kinds)
             if plan.options:
                 start, state = _restore(training)
             elif weights:
@@ -104,9 +106,10 @@ def _iterate(training, state, start, stop, monitor, measurements):
     session, gan, settings, team, run = (
         training.session, training.gan, training.settings, training.team, training.run)
     last = settings.n_iterations
+    grid_z, titles = grid_of(state.grid_z, training.kinds)
 
     def show_grid(iteration):
-        monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: state.grid_z}))
+        monitor.grid(iteration, session.run(gan.samples, {gan.sample_z: grid_z}), titles)
 
     if team.leads and start == 0:
         show_grid(0)
@@ -193,7 +196,8 @@ def _restore(training):
     """Restore the newest whole checkpoint, and clear away what came after it; returns (iteration, RunState)."""
     settings, run = training.settings, training.run
     newest = read_newest(run.saved_models)
-    state = restore_run(training.session, newest, settings)
+    _require_same_kinds(training, newest.kinds)
+    state = restore_run(training.session, newest, settings)._replace(kinds=training.kinds)
     try:
         for folder in (run.tensorboard, run.generated_images):  # one may have deleted them to save room
             folder.mkdir(exist_ok=True)
@@ -205,6 +209,24 @@ def _restore(training):
         raise BadInput(f'The run has made its {newest.iteration} iterations and N_ITERATIONS is '
                        f'{settings.n_iterations}: raise N_ITERATIONS to go on.')
     return newest.iteration, state
+
+
+def _require_same_kinds(training, known):
+    """Refuse folders of other names than the run's own (LABELS): its networks know the kinds by these. Raises BadInput.
+
+    Args:
+      training: Training.
+      known: Kinds that the run's newest checkpoint knows.
+    """
+    now, run = training.kinds.names, training.run
+    if now == known.names:
+        return
+    changes = [f'{what} {", ".join(names)}' for what, names in (
+        ('no', [name for name in known.names if name not in now]),
+        ('new', [name for name in now if name not in known.names])) if names]
+    raise BadInput(f'The run {run.path} knows the kinds {known}, but the folders in DATASET_PATH '
+                   f'{training.settings.dataset_path!r} are others now ({"; ".join(changes)}): give them the names '
+                   f'that they had, or begin a new run with START_FROM={run.path}.')
 
 
 def _record(training, options, dataset, iteration, weights):

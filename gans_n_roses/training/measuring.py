@@ -1,15 +1,18 @@
 """Measures a run while it trains: copying, quality, variety; keeps the best checkpoint."""
 
+import operator
+
 import numpy as np
 
-from gans_n_roses.networks.noise import fixed_batches
+from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of
 from gans_n_roses.pictures.grids import to_uint8
 from gans_n_roses.quality.advice import COPIES_ALLOWED, Adviser
-from gans_n_roses.quality.metrics import SCORE, describe_real, measure
+from gans_n_roses.quality.metrics import SCORE, describe_kinds, describe_real, measure, measure_kinds
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.quality.plateau import Plateau, watch
 from gans_n_roses.runs.checkpoints import save_best
 from gans_n_roses.training.introduction import best_to_load
+from gans_n_roses.training.steps import grid_of
 
 
 class Measurements:
@@ -24,7 +27,7 @@ class Measurements:
     def __init__(self, training, monitor, best):
         self._training, self._monitor = training, monitor
         self._adviser = Adviser(training.settings)
-        self._z = fixed_batches(training.settings.z_dim)
+        self._z = fixed_batches(training.settings.z_dim, training.kinds.counts)
         self._best = best
         self._real = None
 
@@ -43,13 +46,18 @@ class Measurements:
         Raises:
           RunFailed: the best checkpoint cannot be saved.
         """
-        session, gan, pictures, settings, run = (
-            self._training.session, self._training.gan, self._training.pictures, self._training.settings,
-            self._training.run)
+        session, pictures, settings, run, kinds = (
+            self._training.session, self._training.pictures, self._training.settings, self._training.run,
+            self._training.kinds)
         if self._real is None:  # not before: it takes a second or more, in which training could have begun
-            self._real = describe_real(pictures)
-        grid, *others = (to_uint8(session.run(gan.samples, {gan.sample_z: z})) for z in (state.grid_z, *self._z))
+            self._real, self._of_kinds = describe_real(pictures), describe_kinds(pictures, kinds)
+        grid, *others = map(self._make, (grid_of(state.grid_z, kinds)[0], *self._z))
         measures, expected = measure(self._real, np.concatenate(others)), self._real.expected
+        if self._of_kinds:
+            batches, of = fixed_batches_of(list(self._of_kinds), settings.z_dim, len(kinds.names))
+            fakes = np.concatenate(list(map(self._make, batches)))
+            measures, expected = map(operator.or_, (measures, expected),
+                                     measure_kinds(self._of_kinds, fakes, of, kinds.names))
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))
@@ -66,6 +74,10 @@ class Measurements:
         best = best_to_load(run, settings.origin)
         self._advise(iteration, self._adviser.watch_measures(iteration, measures, expected, plateau, best))
         return state, plateau.lasts
+
+    def _make(self, z):
+        gan = self._training.gan
+        return to_uint8(self._training.session.run(gan.samples, {gan.sample_z: z}))
 
     def _advise(self, iteration, sentences):
         for sentence in sentences:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from gans_n_roses.machine.files import read_file, write_file
 from gans_n_roses.pictures.channels import from_saved, to_look_at
 from gans_n_roses.pictures.folder import spread_rows
-from gans_n_roses.pictures.grids import merge, png, save_gif, save_image, to_uint8
+from gans_n_roses.pictures.grids import by_columns, merge, png, save_gif, save_image, to_uint8
 from gans_n_roses.quality.advice import REAL_RUN
 from gans_n_roses.training.events import Events
 
@@ -115,14 +115,15 @@ class Monitor:
         """Record the values of pictures as good as real ones, as a second curve in the charts of `scalars`."""
         self._record(lambda: self._real.scalars(iteration, values))
 
-    def grid(self, iteration, images):
+    def grid(self, iteration, images, titles=()):
         """Save a sample grid and show it in TensorBoard.
 
         Args:
           iteration: number of iterations that the generator was trained for.
           images: float32 [n, size, size, channels] in [-1, 1].
+          titles: of its columns, where they have some.
         """
-        picture = merge(to_uint8(images))
+        picture = by_columns(to_uint8(images), titles) if titles else merge(to_uint8(images))
         self._picture(iteration, 'Generated_Images', self._run.generated_images, picture)
 
     def nearest(self, iteration, picture):

@@ -9,7 +9,7 @@ from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.graph import AVERAGED_BEFORE
 from gans_n_roses.networks.growth import grow, grows
 from gans_n_roses.networks.models import BASE_SIZE
-from gans_n_roses.networks.transfer import fitting, generator_layers, weight_shapes
+from gans_n_roses.networks.transfer import fitting, for_kinds, generator_layers, weight_shapes
 from gans_n_roses.runs.checkpoints import read_newest, restore
 from gans_n_roses.runs.shipped import SHIPPED
 from gans_n_roses.runs.weights import ITERATIONS, fingerprint, smoothed_layers, weights_in
@@ -26,28 +26,31 @@ class FirstWeights(NamedTuple):
     grown: int  # height and width of its pictures, where the run's networks are grown from it; 0 elsewhere
 
 
-def first_weights(plan, pictures):
+def first_weights(plan, pictures, kinds=()):
     """Read the model that START_FROM means, as far as it fits the networks of the settings.
 
     Args:
       plan: Plan.
       pictures: uint8 [n, image_size, image_size, channels], the pictures of the run.
+      kinds: names of their kinds, with LABELS.
     Returns:
       FirstWeights; None where START_FROM is '', or the run is resumed.
     Raises:
       BadInput: the model is torn, or it is no model of this package or the article.
     """
-    settings = plan.settings
+    settings, known = plan.settings, ()
     if plan.shipped and settings.start_from == SHIPPED:
         source, values, mark = plan.shipped.path, plan.shipped.values, plan.shipped.fingerprint
     elif plan.start:
         checkpoint = read_newest(plan.start.saved_models, plan.start.checkpoint or settings.checkpoint, 'START_FROM')
-        source, values, mark = checkpoint.path, checkpoint.values, fingerprint(weights_in(checkpoint.values))
+        source, values, known = checkpoint.path, checkpoint.values, checkpoint.kinds.names
+        mark = fingerprint(weights_in(values))
     else:
         return None
+    values = for_kinds(values, known, kinds)
     grown = grows(values, settings)
     networks = grow(values, settings, pictures) if grown else values
-    shapes = weight_shapes(settings.image_size, settings.z_dim, settings.width, settings.channels)
+    shapes = weight_shapes(settings.image_size, settings.z_dim, settings.width, settings.channels, len(kinds))
     taken = fitting(networks, shapes)
     if not all(any(name.startswith(network) for name in taken) for network in ('g_', 'd_')):
         raise BadInput(f'START_FROM means {source}, which holds no two networks that these could begin from: it is no '

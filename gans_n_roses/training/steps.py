@@ -3,20 +3,24 @@
 What one iteration does to the weights is `train_step` in networks/graph.py.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from gans_n_roses.networks.graph import GanGraph
-from gans_n_roses.networks.noise import draw_z, z_of_seed
+from gans_n_roses.networks.noise import draw_z, with_kind, z_of_seed
 from gans_n_roses.pictures.cache import CachedPictures
-from gans_n_roses.pictures.folder import next_batch
+from gans_n_roses.pictures.folder import draw_rows, next_batch, spread_rows
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
 from gans_n_roses.runs.state import RunState
 from gans_n_roses.settings import Settings
 from gans_n_roses.workers.team import ALONE, Alone
+
+MOST_COLUMNS = 16  # kinds that a sample grid shows: of more, those that are evenly spread
 
 
 class Training(NamedTuple):
@@ -27,22 +31,41 @@ class Training(NamedTuple):
     pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, channels], the real ones
     settings: Settings
     team: Alone = ALONE
+    kinds: Kinds = NO_KINDS  # of the pictures, with LABELS
     run: RunFolder | None = None  # this and the next one are for loop.py, which saves; `steps` works without them
     save_ops: SaveOps | None = None
 
 
-def begin(settings):
+def begin(settings, kinds=NO_KINDS):
     """The state of a run that begins.
 
     The grids' z are those of the seeds SEED, SEED + 1, …, as LOAD takes them, so that N_SAMPLES changes no training.
 
     Args:
       settings: Settings; reads seed, n_samples and z_dim.
+      kinds: Kinds of the pictures.
     Returns:
       RunState.
     """
     grid_z = [z_of_seed(settings.seed + k, settings.z_dim) for k in range(settings.n_samples)]
-    return RunState(np.random.RandomState(settings.seed), np.stack(grid_z))
+    return RunState(np.random.RandomState(settings.seed), np.stack(grid_z), kinds=kinds)
+
+
+def grid_of(z, kinds):
+    """The z of a sample grid: as they are; with LABELS as many of them, each as every kind, as make a grid as large.
+
+    Args:
+      z: float32 [n, z_dim].
+      kinds: Kinds.
+    Returns:
+      (float32 [n, z_dim], or with LABELS [rows * columns, z_dim + kinds]; names of the columns' kinds).
+    """
+    if not kinds.names:
+        return z, ()
+    shown = spread_rows(len(kinds.names), MOST_COLUMNS)
+    rows = math.ceil(len(z) / len(shown))
+    labelled = with_kind(z[:rows].repeat(len(shown), 0), np.tile(shown, rows), len(kinds.names))
+    return labelled, [kinds.names[kind] for kind in shown]
 
 
 def steps(training, state, start=0):
@@ -57,11 +80,12 @@ def steps(training, state, start=0):
     Yields:
       (iteration from start + 1 to N_ITERATIONS, dict of the scalars of that iteration).
     """
-    gan, settings, team = training.gan, training.settings, training.team
+    gan, settings, team, kinds = training.gan, training.settings, training.team, training.kinds
     drawn, rows = team.count * settings.batch_size, team.rows(settings.batch_size)
     for iteration in range(start + 1, settings.n_iterations + 1):
-        images = next_batch(training.pictures, drawn, state.rng, settings.mirror)[rows]
-        z = draw_z(state.rng, drawn, settings.z_dim)[rows]
+        chosen = draw_rows(len(training.pictures), drawn, state.rng)
+        images = next_batch(training.pictures, drawn, state.rng, settings.mirror, chosen)[rows]
+        z = with_kind(draw_z(state.rng, drawn, settings.z_dim), kinds.of[chosen], len(kinds.names))[rows]
         _, scalars = team.run(training.session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
         yield iteration, scalars
 
