@@ -95,7 +95,7 @@ def walk(zs, n_frames, kinds=0):
     Returns:
       float32 [n_frames, z_dim + kinds]; the first is zs[0].
     """
-    z, kind = np.split(zs, [zs.shape[1] - kinds], axis=1)
+    z, kind = np.split(np.asarray(zs), [len(zs[0]) - kinds], axis=1)
     corners, points, between = to_normal(z), [], []
     for position in np.arange(n_frames) * len(zs) / n_frames:
         leg, share = int(position), position % 1

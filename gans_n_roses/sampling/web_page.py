@@ -13,6 +13,7 @@ from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.files import read_file
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON
 from gans_n_roses.networks.transfer import generator_layers
+from gans_n_roses.pictures.kinds import choose
 from gans_n_roses.runs.weights import ITERATIONS
 from gans_n_roses.settings import OF_NOW, OF_RUN, PATHS, RULES
 
@@ -29,21 +30,22 @@ def web_page(saved, plan):
 
     Args:
       saved: SavedGenerator.
-      plan: Plan of LOAD; reads asked.seed, a list of seeds to pin or the first one that is shown, and run, options and
-        shipped for what the page says of the model. No path of this machine gets into the page.
+      plan: Plan of LOAD; reads asked.seed, a list of seeds to pin or the first one that is shown, settings.label, whose
+        first kind is shown first, and run, options and shipped for what the page says of the model. No path of this
+        machine gets into the page.
     Returns:
       bytes of an HTML file; some 14 MB at 64 pixels.
     Raises:
       BadInput: a weight is too large for float16, or the run's licence.txt cannot be read.
     """
     variables = {variable.op.name: variable for variable in saved.session.graph.get_collection('variables')}
-    arrays = _arrays(saved.session.run(variables))
+    arrays = _arrays(saved.session.run(variables), saved.z_dim)
     seed = plan.asked.seed or 0
     pinned = seed if isinstance(seed, list) else []
     model = {'zDim': saved.z_dim, 'imageSize': saved.image_size, 'layers': generator_layers(arrays),
              'arrays': [{'name': name, 'type': array.dtype.name, 'shape': array.shape}
                         for name, array in arrays.items()],
-             'firstSeed': [*pinned, seed][0], 'pinned': pinned, **_about(saved, plan)}
+             'firstSeed': [*pinned, seed][0], 'pinned': pinned, **_kinds(saved, plan), **_about(saved, plan)}
     weights = base64.b64encode(b''.join(array.tobytes() for array in arrays.values()))
     pieces = {path.name: path.read_text(encoding='utf-8') for path in PIECES.iterdir()}
     pieces |= {'model.json': json.dumps(model).replace('<', r'\u003c'), 'weights.txt': weights.decode()}
@@ -53,11 +55,12 @@ def web_page(saved, plan):
     return page.encode()
 
 
-def _arrays(values):
+def _arrays(values, z_dim):
     """The arrays that the page's generator reads, those in float32 first: dict of name → little-endian array.
 
     Args:
       values: dict of name → array: the generator's variables, with frozen moments under "population/".
+      z_dim: length of z; further rows of the dense layer's matrix are those of kinds (LABELS).
     """
     small, large = {}, {}
     for name, value in values.items():
@@ -73,7 +76,7 @@ def _arrays(values):
             scale = value / np.sqrt(variance + BATCH_NORM_EPSILON)
             small |= {f'{layer}/scale': scale, f'{layer}/shift': values[f'{layer}/beta'] - mean * scale}
     # Each direction is one of z, of length 1: along the first the dense layer's result, normalized, changes most.
-    matrix = values['g_h0_lin/Matrix']
+    matrix = values['g_h0_lin/Matrix'][:z_dim]
     normalized = (matrix.reshape(-1, len(small['g_bn1/scale'])) * small['g_bn1/scale']).reshape(matrix.shape)
     small['directions'] = np.linalg.svd(normalized, full_matrices=False)[0].T[:DIRECTIONS]
     with np.errstate(over='ignore'):  # told below
@@ -90,6 +93,12 @@ def _packed(filters):
     missing = -outputs % AT_ONCE
     filters = np.pad(filters, [(0, 0), (0, 0), (0, missing), (0, 0)])
     return filters.reshape(rows, columns, -1, AT_ONCE, inputs).swapaxes(3, 4)
+
+
+def _kinds(saved, plan):
+    """The kinds to choose from, and the place of the one that is shown first; none where the model knows none."""
+    chosen = choose(plan.settings.label, saved.kinds, plan.settings.origin.place('LABEL'))
+    return {'kinds': saved.kinds.names, 'firstKind': chosen[0] if chosen else 0}
 
 
 def _about(saved, plan):

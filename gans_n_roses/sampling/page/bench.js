@@ -5,7 +5,8 @@ const WALK_MS = 4000;  // from one picture to the next, at middle speed
 const MOST_WAITING = 4;  // pictures for the bench; older ones are not made any more
 
 // Build the bench. make(z) → Promise of an ImageData; directions: arrays of length zDim; say(text) tells the user.
-// changed(seeds) is called whenever other seeds are pinned. Returns {toggle(seed), pin(seeds)}.
+// changed(seeds) is called whenever other seeds are pinned. Returns {toggle(seed), pin(seeds), renew()}, which makes all
+// pictures anew.
 function makeBench(model, make, directions, say, changed) {
   const [shown, caption, play, position] = ['shown', 'caption', 'play', 'position'].map(byId);
   const points = new Map();  // seed → its point in normal coordinates, of all that are pinned
@@ -64,7 +65,7 @@ function makeBench(model, make, directions, say, changed) {
 
   // Show what the controls say. While one picture is being made others may be asked for; an older never hides a newer.
   async function show() {
-    const {z, text, name = ''} = SHOWS[mode]();
+    const {z, text: said, name = ''} = SHOWS[mode](), text = z && kindShown() ? `${said}, ${kindShown()}` : said;
     caption.textContent = text;
     const mine = ++asked;
     if (!z) {
@@ -107,6 +108,19 @@ function makeBench(model, make, directions, say, changed) {
     show();
   }
 
+  function paintPin(seed, canvas) {
+    const mine = make(zOfSeed(seed, model.zDim), {urgent: true}).then((image) => {
+      if (painted.get(seed) === mine) paint(canvas, image);  // else one was asked for later
+    });
+    painted.set(seed, mine);
+  }
+
+  function renew() {
+    for (const item of byId('pins').children) paintPin(Number(item.dataset.seed), item.querySelector('canvas'));
+    changed([...points.keys()]);
+    show();
+  }
+
   function pin(seed) {
     const z = zOfSeed(seed, model.zDim);
     points.set(seed, toNormal(z));
@@ -117,7 +131,7 @@ function makeBench(model, make, directions, say, changed) {
     item.firstChild.append(canvas, String(seed));
     item.lastChild.className = 'unpin';
     byId('pins').append(item);
-    painted.set(seed, make(z, {urgent: true}).then((image) => paint(canvas, image)));
+    paintPin(seed, canvas);
   }
 
   function unpin(seed) {
@@ -168,14 +182,20 @@ function makeBench(model, make, directions, say, changed) {
     return picture;
   }
 
+  // The name of the kind that is chosen; undefined where the model knows none.
+  function kindShown() {
+    return model.kinds[byId('kind').value];
+  }
+
   function save(canvases, name) {
+    const words = [name, kindShown()?.replace(/[^\p{L}\d.-]/gu, '_'), `${byId('scale').value}x`];
     enlarged(canvases).toBlob((blob) => {
       if (!blob) {
         say('That picture is too wide for this browser: take a smaller size, or pin fewer.');
         return;
       }
       const link = document.createElement('a');
-      Object.assign(link, {href: URL.createObjectURL(blob), download: `${name}_${byId('scale').value}x.png`});
+      Object.assign(link, {href: URL.createObjectURL(blob), download: `${words.filter(Boolean).join('_')}.png`});
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
       say(`Saved ${link.download}`);
@@ -221,7 +241,7 @@ function makeBench(model, make, directions, say, changed) {
     for (const seed of new Set(seeds)) pin(seed);
     refresh(seeds.at(-1));
   }
-  return {toggle, pin: repin};
+  return {toggle, pin: repin, renew};
 }
 
 function button(text, label, click) {

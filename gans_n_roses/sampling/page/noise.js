@@ -9,6 +9,14 @@ function zOfSeed(seed, zDim) {
   });
 }
 
+// z with a kind beside it, one-hot, as the generator of a model that knows kinds takes it.
+function withKind(z, kind, count) {
+  const both = new Float32Array(z.length + count);
+  both.set(z);
+  if (count) both[z.length + kind] = 1;
+  return both;
+}
+
 // MT19937 (Matsumoto and Nishimura 1998, doi:10.1145/272991.272995): a function that gives the next 32 bits.
 function mersenneTwister(seed) {
   const state = new Uint32Array(624);

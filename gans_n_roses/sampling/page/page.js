@@ -35,9 +35,13 @@ function readDirections({arrays}, buffer) {
   }
 }
 
+function wordsInAddress() {
+  return new URLSearchParams(location.hash.slice(1));
+}
+
 // "#seeds=7,12,40" → [7, 12, 40]; what is no seed is told and left out.
 function seedsInAddress() {
-  const words = new URLSearchParams(location.hash.slice(1)).get('seeds')?.split(',').filter(Boolean) ?? [];
+  const words = wordsInAddress().get('seeds')?.split(',').filter(Boolean) ?? [];
   const isSeed = (word) => /^\d+$/.test(word) && Number(word) < SEEDS;
   const wrong = words.filter((word) => !isSeed(word));
   say(wrong.length ? `The link holds “${wrong[0]}”, which is no seed: seeds are whole numbers below ${SEEDS}.` : '');
@@ -75,12 +79,32 @@ function start() {
   const directions = readDirections(model, buffer);
   const make = startWorkers(model, buffer, source, tellProgress, (message) => say(`This did not work: ${message}`));
 
-  const wall = makeWall(byId('wall'), byId('end'), (seed, wanted) => make(zOfSeed(seed, model.zDim), {wanted}),
+  const kind = byId('kind');
+  kind.append(...model.kinds.map((name, place) => new Option(name, place)));
+  byId('kinds').hidden = !model.kinds.length;
+
+  function makeOfKind(z, options) {
+    return make(withKind(z, Number(kind.value), model.kinds.length), options);
+  }
+
+  const wall = makeWall(byId('wall'), byId('end'), (seed, wanted) => makeOfKind(zOfSeed(seed, model.zDim), {wanted}),
                         (seed) => bench.toggle(seed));
-  const bench = makeBench(model, make, directions, say, (seeds) => {
+  const bench = makeBench(model, makeOfKind, directions, say, (seeds) => {
     wall.mark(seeds);
-    history.replaceState(null, '', seeds.length ? `#seeds=${seeds.join(',')}` : '#');
+    const words = new URLSearchParams(seeds.length ? {seeds} : {});
+    if (model.kinds.length && seeds.length) words.set('kind', model.kinds[kind.value]);
+    history.replaceState(null, '', `#${String(words).replaceAll('%2C', ',')}`);
   });
+  kind.addEventListener('change', () => {
+    wall.renew();
+    bench.renew();
+  });
+
+  function open() {
+    const wanted = seedsInAddress(), place = model.kinds.indexOf(wordsInAddress().get('kind'));
+    if (place >= 0) kind.value = place;
+    return wanted;
+  }
 
   function begin(seed) {
     byId('first').value = seed;
@@ -91,9 +115,14 @@ function start() {
     begin(Number(byId('first').value));
   });
   byId('elsewhere').addEventListener('click', () => begin(Math.floor(Math.random() * SEEDS)));
-  window.addEventListener('hashchange', () => bench.pin(seedsInAddress()));
+  window.addEventListener('hashchange', () => {
+    const seeds = open();
+    wall.renew();
+    bench.pin(seeds);
+  });
+  kind.value = model.firstKind;
+  const wanted = open();
   begin(model.firstSeed);
-  const wanted = seedsInAddress();
   bench.pin(wanted.length ? wanted : model.pinned);
 }
 

@@ -4,9 +4,9 @@ const SEEDS = 2 ** 32;  // after the largest seed follows 0
 const AT_ONCE = 24;
 
 // Build the wall. make(seed, wanted) → Promise of an ImageData or null; pick(seed) is called on a click.
-// Returns {begin(seed), mark(seeds)}: begin anew at a seed; show which seeds are pinned.
+// Returns {begin(seed), renew(), mark(seeds)}: begin anew at a seed; make all pictures anew; show which seeds are pinned.
 function makeWall(wall, end, make, pick) {
-  let next = 0, pinned = new Set();
+  let next = 0, pinned = new Set(), round = 0;
 
   const nearby = new IntersectionObserver((entries) => {
     for (const {target, isIntersecting} of entries) {
@@ -24,8 +24,9 @@ function makeWall(wall, end, make, pick) {
   }, {rootMargin: '200% 0%'});
 
   async function draw(button) {
-    const image = await make(Number(button.dataset.seed), () => button.near && !button.drawn);
-    if (!image) return;
+    const mine = round;
+    const image = await make(Number(button.dataset.seed), () => button.near && !button.drawn && mine === round);
+    if (!image || mine !== round) return;
     button.drawn = true;
     paint(button.firstChild, image);
   }
@@ -80,6 +81,13 @@ function makeWall(wall, end, make, pick) {
       wall.replaceChildren();
       next = seed;
       add();
+    },
+    renew() {
+      round += 1;
+      for (const button of wall.children) {
+        button.drawn = false;
+        if (button.near) draw(button);
+      }
     },
     mark(seeds) {
       pinned = new Set(seeds);
