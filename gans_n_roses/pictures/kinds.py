@@ -51,8 +51,8 @@ def in_proportion(counts, number):
       number: how many.
     """
     each = np.repeat(np.arange(len(counts)), counts)
-    spread = each[np.linspace(0, len(each) - 1, number).astype(int)]
-    return np.random.RandomState(0).permutation(spread)
+    middles = (np.arange(number) + 0.5) * len(each) / number
+    return np.random.RandomState(0).permutation(each[middles.astype(int)])
 
 
 def choose(label, kinds, place):

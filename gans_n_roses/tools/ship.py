@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from gans_n_roses import __version__
-from gans_n_roses.errors import RunFailed, Stop, missing_package, shell
+from gans_n_roses.errors import BadInput, RunFailed, Stop, missing_package, shell
 from gans_n_roses.machine import streams
 from gans_n_roses.machine.quiet import quietly
 from gans_n_roses.settings import CHECKPOINTS
@@ -53,7 +53,7 @@ def ship(run_path, which, path):
       which: 'latest' or 'best', the checkpoint to take.
       path: Path of the file; None for the one that ships with the project.
     Raises:
-      BadInput: there is no such run or checkpoint, or its model is too large.
+      BadInput: there is no such run or checkpoint, or its model is too large, or knows kinds (LABELS).
       RunFailed: the file cannot be written.
     """
     from gans_n_roses.machine.files import write_file
@@ -66,6 +66,9 @@ def ship(run_path, which, path):
         from gans_n_roses.runs.checkpoints import read_newest
         from gans_n_roses.sampling.saved_generator import open_generator
     checkpoint, card = read_newest(run.saved_models, run.checkpoint or which), path.with_suffix('.md')
+    if checkpoint.kinds.names:
+        raise BadInput(f'{checkpoint.path} knows several kinds (LABELS), but the model that ships knows one: '
+                       'name a run that was trained without LABELS.')
     z_dim, image_size, *_ = model_shape(checkpoint.values, checkpoint.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

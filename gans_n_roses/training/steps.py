@@ -85,8 +85,10 @@ def steps(training, state, start=0):
     for iteration in range(start + 1, settings.n_iterations + 1):
         chosen = draw_rows(len(training.pictures), drawn, state.rng)
         images = next_batch(training.pictures, drawn, state.rng, settings.mirror, chosen)[rows]
-        z = with_kind(draw_z(state.rng, drawn, settings.z_dim), kinds.of[chosen], len(kinds.names))[rows]
-        _, scalars = team.run(training.session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z})
+        z = draw_z(state.rng, drawn, settings.z_dim)
+        if kinds.names:
+            z = with_kind(z, kinds.of[chosen], len(kinds.names))
+        _, scalars = team.run(training.session, [gan.train_step, gan.scalars], {gan.images: images, gan.z: z[rows]})
         yield iteration, scalars
 
 

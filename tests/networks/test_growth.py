@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.networks.growth import grow, grows
 from gans_n_roses.networks.models import discriminator, generator
-from gans_n_roses.networks.noise import draw_z
+from gans_n_roses.networks.noise import draw_z, with_kind
 from gans_n_roses.networks.transfer import generator_layers, weight_shapes
 from gans_n_roses.runs.weights import AVERAGE
 
@@ -21,11 +21,11 @@ def pictures():
     return noise.repeat(4, 1).repeat(4, 2).astype(np.uint8)
 
 
-def model(size=16, width=64, averaged=False, smoothed=False, seed=0):
+def model(size=16, width=64, averaged=False, smoothed=False, seed=0, kinds=0):
     """A model whose pictures have details and do not saturate."""
     rng = np.random.RandomState(seed)
     values = {}
-    for name, shape in weight_shapes(size, Z.shape[1], width).items():
+    for name, shape in weight_shapes(size, Z.shape[1], width, kinds=kinds).items():
         spread = 0.03 if len(shape) > 1 else 0.2
         values[name] = (rng.normal(0, spread, shape) + ('gamma' in name)).astype(np.float32)
         if averaged and name.startswith('g_'):
@@ -33,11 +33,12 @@ def model(size=16, width=64, averaged=False, smoothed=False, seed=0):
     return {**values, 'global_step': np.int64(7), **({'g_smooth/taps': TAPS} if smoothed else {})}
 
 
-def evaluate(values, pictures, width, smoothed=0, average=''):
+def evaluate(values, pictures, width, smoothed=0, average='', kinds=0):
     """(pictures that a model makes of Z, logits that it gives to float32 pictures)."""
     with tf.Graph().as_default(), tf.Session() as session:
-        fakes = generator(tf.constant(Z), pictures.shape[1], smoothed=smoothed, width=width)
-        logits = discriminator(tf.constant(pictures), width=width)
+        of = np.arange(len(Z)) % max(kinds, 1)
+        fakes = generator(tf.constant(with_kind(Z, of, kinds)), pictures.shape[1], smoothed=smoothed, width=width)
+        logits = discriminator(tf.constant(pictures), width=width, kind=tf.one_hot(of, kinds) if kinds else None)
         session.run(tf.global_variables_initializer())
         for variable in tf.trainable_variables():
             name = variable.op.name
@@ -58,11 +59,12 @@ def enlarged(pictures, smooth, doublings):
     return np.tanh(values)
 
 
-@pytest.mark.parametrize(('size', 'width', 'smoothed'), [(32, 32, 0), (32, 32, 1), (64, 16, 0), (64, 16, 1)])
+@pytest.mark.parametrize(('size', 'width', 'smoothed', 'kinds'), [
+    (32, 32, 0, 0), (32, 32, 1, 0), (64, 16, 0, 0), (64, 16, 1, 0), (64, 16, 1, 2)])
 def test_a_grown_model_makes_the_same_pictures_and_says_the_same(
-        make_settings, oracle, pictures, size, width, smoothed):
+        make_settings, oracle, pictures, size, width, smoothed, kinds):
     doublings = size // 32
-    values = model(averaged=True, smoothed=bool(smoothed))
+    values = model(averaged=True, smoothed=bool(smoothed), kinds=kinds)
     shown = pictures[:, ::64 // size, ::64 // size]
     smooth = smoothed and smoothed + doublings
     settings = make_settings(image_size=size, width=width, z_dim=6, smooth=smooth, seed=1)
@@ -72,8 +74,8 @@ def test_a_grown_model_makes_the_same_pictures_and_says_the_same(
     real = shown / np.float32(127.5) - 1
     small = real.reshape(64, 16, size // 16, 16, size // 16, 3).mean((2, 4))
     for average in ('', AVERAGE):
-        before, logits_before = evaluate(values, small, 64, smoothed, average)
-        after, logits_after = evaluate(grown, real, width, smooth, average)
+        before, logits_before = evaluate(values, small, 64, smoothed, average, kinds)
+        after, logits_after = evaluate(grown, real, width, smooth, average, kinds)
         inside = slice(4, -4)  # at its edge a transposed convolution sees zeros
         expected = enlarged(before, (lambda x: oracle.smooth(x, TAPS)) if smoothed else np.asarray, doublings)
         assert expected.std() > 0.1
