@@ -27,6 +27,7 @@ PAGES = [REPO / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'
 PAGES += [*sorted((REPO / 'docs').rglob('*.md')), *(REPO / 'gans_n_roses/shipped').glob('*.md')]
 SMALL = {'IMAGE_SIZE': 16, 'BATCH_SIZE': 4, 'Z_DIM': 4, 'N_ITERATIONS': 2, 'CHECKPOINT_EVERY': 1, 'N_SAMPLES': 4,
          'PRECISION': 'float32', 'SEED': 1}
+KINDS = ('daisy', 'roses', 'tulips')  # of pictures, where a page has LABELS
 LOAD_SMALL = {'N_SAMPLES': 4, 'N_FRAMES': 5}
 # Capitals in code that mean something else.
 NO_SETTINGS = {'NAME', 'FRAMES', 'VALUES', 'KINDS', 'AUGMENT_KINDS', 'TF_CONFIG', 'SLURM_PROCID',
@@ -78,6 +79,7 @@ def main_once(launcher, tmp_path_factory):
         opens = {'LOAD', 'RESUME', 'START_FROM'} & settings.keys()
         if settings.get('RUN') == SHIPPED:
             opens = set()
+        kinds = ['LABELS=folders'] if 'LABEL' in settings else []  # what LOAD opens
         if 'LOAD' in settings:
             settings |= {'PROJECT': REPO / settings['PROJECT']} if 'PROJECT' in settings else {}
             settings |= {name: min(value, int(settings.get(name, value))) for name, value in LOAD_SMALL.items()}
@@ -86,14 +88,15 @@ def main_once(launcher, tmp_path_factory):
         elif 'RESUME' in settings:
             settings |= {'N_ITERATIONS': SMALL['N_ITERATIONS'] + 1}
         else:
-            folder = pictures / Path(settings.get('DATASET_PATH', 'roses')).name
+            folder = pictures / settings.get('LABELS', '') / Path(settings.get('DATASET_PATH', 'roses')).name
             settings |= {**SMALL, 'DATASET_PATH': folder}
             if not folder.exists():
-                make_pictures(folder)
+                for kind in KINDS if 'LABELS' in settings else ['']:
+                    make_pictures(folder / kind)
         key = tuple(sorted(settings.items()))
         if key not in done:
             if opens:
-                shutil.copytree(run([])[1], results)
+                shutil.copytree(run(kinds)[1], results)
             done[key] = launcher.run({**settings, 'RESULTS_PATH': results}), results
         return done[key]
     return run
