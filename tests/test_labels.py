@@ -23,7 +23,7 @@ from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of, walk, w
 from gans_n_roses.networks.transfer import fitting, for_kinds, weight_shapes
 from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.pictures.grids import by_columns
-from gans_n_roses.pictures.kinds import Kinds, choose, file_name, in_proportion, kinds_in
+from gans_n_roses.pictures.kinds import Kinds, choose, draw_evenly, file_name, in_proportion, kinds_in
 from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.checkpoints import read_newest
 from gans_n_roses.runs.weights import AVERAGE, KIND
@@ -123,6 +123,20 @@ def test_roses_come_in_the_proportion_of_the_pictures():
     assert np.bincount(kinds).tolist() == [60, 30, 10]
     assert len(set(kinds[:20])) > 1  # mixed: batches look alike
     np.testing.assert_array_equal(kinds, in_proportion((60, 30, 10), 100))
+
+
+@pytest.mark.parametrize('batch_size', [1, 5, 12])
+def test_batches_have_the_kinds_evenly(batch_size):
+    kinds = kinds_in([f'{kind}/{k}' for kind, count in COUNTS.items() for k in range(count)])
+    rng, drawn = np.random.RandomState(0), []
+    for _ in range(300):
+        rows = draw_evenly(kinds, batch_size, rng)
+        of = np.bincount(kinds.of[rows], minlength=3)
+        assert of.sum() == batch_size and of.max() - of.min() <= 1
+        drawn += rows.tolist()
+    counts = np.bincount(drawn, minlength=26) / batch_size  # of each picture, in 300 batches
+    np.testing.assert_allclose([counts[:3].sum(), counts[3:25].sum(), counts[25]], 100, atol=15)
+    assert counts.min() > 0
 
 
 @pytest.mark.parametrize(('label', 'chosen'), [

@@ -18,7 +18,7 @@ from gans_n_roses.networks.models import generator
 from gans_n_roses.networks.noise import draw_z, with_kind
 from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.transfer import model_shape
-from gans_n_roses.pictures.kinds import NO_KINDS, Kinds, in_proportion
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 from gans_n_roses.runs.checkpoints import restore, statistics_of
 from gans_n_roses.runs.weights import AVERAGE, fingerprint, weights_in
 
@@ -80,8 +80,7 @@ def open_generator(values, source, kinds=NO_KINDS):
                    in weights_in({variable.op.name: variable for variable in tf.global_variables()}).items()}
         restore(session, weights, values, source)
         saved = SavedGenerator(session, z, images, pictures, z_dim, image_size, source, kinds, inputs)
-        mark = fingerprint({name: values[name] for name in weights})
-        _freeze_statistics(saved, layers, f'{mark} {kinds.counts}' if kinds.counts else mark)
+        _freeze_statistics(saved, layers, fingerprint({name: values[name] for name in weights}))
         yield saved
 
 
@@ -176,7 +175,8 @@ def _estimate(saved, layers):
     """
     rng, before = np.random.RandomState(0), saved.z  # the same z on each LOAD
     z = draw_z(rng, MOMENT_BATCHES * MOMENT_BATCH_SIZE, saved.z_dim)
-    z = with_kind(z, in_proportion(saved.kinds.counts, len(z)), len(saved.kinds.names)) if saved.kinds.names else z
+    if count := len(saved.kinds.names):  # evenly, as in training
+        z = with_kind(z, np.arange(len(z)) % count, count)
     batches = np.split(z, MOMENT_BATCHES)
     for x, moments, frozen in tqdm(layers, 'Estimating statistics', delay=1, leave=False, disable=None):
         values = MOMENT_BATCHES * MOMENT_BATCH_SIZE * x.shape[1:].num_elements()

@@ -12,8 +12,8 @@ import tensorflow.compat.v1 as tf
 from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z, with_kind, z_of_seed
 from gans_n_roses.pictures.cache import CachedPictures
-from gans_n_roses.pictures.folder import draw_rows, next_batch, spread_rows
-from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
+from gans_n_roses.pictures.folder import next_batch, spread_rows
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds, draw_evenly
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
 from gans_n_roses.runs.state import RunState
@@ -71,6 +71,9 @@ def grid_of(z, kinds):
 def steps(training, state, start=0):
     """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
 
+    With LABELS each batch has the kinds evenly, however many pictures there are of each: a kind of few would else hardly
+    be seen. A rose is asked for the kind of a real picture of its batch.
+
     Each of several workers draws the batches of all and keeps its own rows, so that their random generators stay alike.
 
     Args:
@@ -83,7 +86,7 @@ def steps(training, state, start=0):
     gan, settings, team, kinds = training.gan, training.settings, training.team, training.kinds
     drawn, rows = team.count * settings.batch_size, team.rows(settings.batch_size)
     for iteration in range(start + 1, settings.n_iterations + 1):
-        chosen = draw_rows(len(training.pictures), drawn, state.rng)
+        chosen = draw_evenly(kinds, drawn, state.rng) if kinds.names else None
         images = next_batch(training.pictures, drawn, state.rng, settings.mirror, chosen)[rows]
         z = draw_z(state.rng, drawn, settings.z_dim)
         if kinds.names:
