@@ -71,8 +71,8 @@ def grid_of(z, kinds):
 def steps(training, state, start=0):
     """Make iterations, each on a batch and z of its own, until all are made or nobody asks for the next.
 
-    With LABELS each batch has the kinds evenly, however many pictures there are of each: a kind of few would else hardly
-    be seen. A rose is asked for the kind of a real picture of its batch.
+    With LABELS each batch has the kinds evenly, however many pictures there are of each, so that a kind of few is seen
+    as often. Each generated picture is of the kind of a real one in its batch.
 
     Each of several workers draws the batches of all and keeps its own rows, so that their random generators stay alike.
 
