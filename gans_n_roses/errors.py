@@ -58,6 +58,11 @@ def shown(value):
     return text if len(text) <= LONGEST else f'{text[:LONGEST // 2]} … {text[-LONGEST // 4:]}'
 
 
+def printable(text):
+    """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
+    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def shell(words):
     """Words as one line of the system's shell: each is quoted where it has to be."""
     return subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)

@@ -38,6 +38,7 @@ class Plan(NamedTuple):
     options: dict | None = None  # that run's options.json; a run of the article's own code has none
     start: RunFolder | None = None  # the run that START_FROM means
     shipped: ShippedModel | None = None  # read where RUN, START_FROM or RECIPE needs it
+    kinds: tuple = ()  # LABEL: places of the kinds to make among the model's, filled in once the model is read
     recipe: tuple = ()  # lines on what RECIPE took
     remarks: tuple = ()  # sentences on what the user may not expect
 

@@ -23,10 +23,11 @@ from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of, walk, w
 from gans_n_roses.networks.transfer import fitting, for_kinds, weight_shapes
 from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.pictures.grids import by_columns
-from gans_n_roses.pictures.kinds import Kinds, choose, draw_evenly, file_name, in_proportion, kinds_in
+from gans_n_roses.pictures.kinds import Kinds, choose, draw_evenly, file_names, in_proportion, kinds_in, titles
 from gans_n_roses.plan import make_plan
 from gans_n_roses.runs.checkpoints import read_newest
-from gans_n_roses.runs.weights import AVERAGE, KIND
+from gans_n_roses.runs.state import read_kinds
+from gans_n_roses.runs.weights import AVERAGE, PROJECTION
 from gans_n_roses.sampling.roses import sample
 from gans_n_roses.tools import ship
 from gans_n_roses.training.loop import train
@@ -97,25 +98,40 @@ def test_pictures_beside_the_folders_are_refused_by_name_and_texts_are_not(tmp_p
     assert read_folder(tmp_path, 16, labels='folders').kinds.names == ('oak',)
     for k in range(4):
         shutil.copy(tmp_path / 'oak' / '0.png', tmp_path / f'beside_{k}.png')
-    with pytest.raises(BadInput, match=r"beside_0\.png, beside_1\.png, beside_2\.png\. Put each .* or set LABELS = ''"):
+    with pytest.raises(BadInput, match=r"beside_0\.png, beside_1\.png, beside_2\.png\. Put each .* LABELS = '' trains"):
         read_folder(tmp_path, 16, labels='folders')
 
 
 def test_more_than_a_thousand_kinds_are_refused(tmp_path):
+    picture = Image.new('L', (16, 16))
     for k in range(1001):
         (tmp_path / str(k)).mkdir()
-        (tmp_path / str(k) / 'a.png').write_bytes(b'')
-    with pytest.raises(BadInput, match='holds 1,001 folders, and there may be 1,000 kinds'):
+        picture.save(tmp_path / str(k) / 'a.png')
+    with pytest.raises(BadInput, match='holds 1,001 folders of pictures, and there may be 1,000 kinds'):
         read_folder(tmp_path, 16, labels='folders')
+    (tmp_path / '1000' / 'a.png').write_text('no picture')
+    assert len(read_folder(tmp_path, 16, labels='folders').kinds.names) == 1000
 
 
-def test_another_kind_for_a_picture_is_another_data_set(tmp_path):
+def test_folders_that_are_no_kinds_are_told(tmp_path):
+    make_folders(tmp_path, {'oak': 4})
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / '.hidden').mkdir()
+    (tmp_path / 'zz_link').symlink_to(tmp_path / 'oak')
+    told = [name for name, why in read_folder(tmp_path, 16, labels='folders').skipped if 'no kind' in why]
+    assert sorted(told) == ['empty', 'zz_link']
+    assert not any('no kind' in why for _, why in read_folder(tmp_path, 16).skipped)
+
+
+def test_another_kind_or_name_is_another_data_set(tmp_path):
     before = read_folder(make_folders(tmp_path, COUNTS), 16, labels='folders').fingerprint
     assert read_folder(tmp_path, 16).fingerprint != before
     shutil.move(tmp_path / 'daisy' / '2.png', tmp_path / 'oak' / '.0.png')
     (tmp_path / 'oak' / '.0.png').rename(tmp_path / 'oak' / '!0.png')
     moved = read_folder(tmp_path, 16, labels='folders')
     assert moved.kinds.counts == (2, 23, 1) and moved.fingerprint != before
+    (tmp_path / 'oak').rename(tmp_path / 'ohm')  # of several workers each has its own folder
+    assert read_folder(tmp_path, 16, labels='folders').fingerprint != moved.fingerprint
 
 
 def test_roses_come_in_the_proportion_of_the_pictures():
@@ -150,14 +166,33 @@ def test_label_names_kinds(label, chosen):
 def test_a_label_that_is_no_kind_lists_them():
     with pytest.raises(BadInput, match=r"LABEL is 'oak,elm' here, but 'elm' is no kind .* of daisy, oak, rose\."):
         choose('oak,elm', Kinds(NAMES, (1, 1, 1)), 'here')
-    with pytest.raises(BadInput, match='trained without LABELS'):
+    with pytest.raises(BadInput, match=r"trained without LABELS and knows no kinds: set LABEL = ''\."):
         choose('oak', Kinds(), 'here')
 
 
-def test_a_kinds_name_makes_a_file_name_of_its_own():
-    names = ('a b', 'a_b', 'Gänse', '../up')
-    made = [file_name(name, names) for name in names]
-    assert made == ['a_b_1', 'a_b_2', 'Gänse', '.._up']
+def test_a_label_may_be_written_as_the_system_writes_the_folder():
+    kinds = kinds_in(['Ga\u0308nse/1.png', 'no\xa0break/1.png'])
+    assert kinds.names == ('Gänse', r'no\xa0break')
+    assert choose(['Ga\u0308nse', 'no\xa0break'], kinds, 'here') == [0, 1]
+
+
+def test_kinds_names_make_file_names_of_their_own():
+    names = ('a b', 'a_b', 'a_b_2', 'Oak', 'oak', 'Gänse', '../up', '玫' * 84)
+    made = file_names(names)
+    assert made[:7] == ['a_b', 'a_b_2', 'a_b_2_2', 'Oak', 'oak_2', 'Gänse', '.._up']
+    assert len({name.casefold() for name in made}) == len(names) and max(len(name.encode()) for name in made) <= 102
+
+
+def test_titles_are_what_a_grid_can_write():
+    assert titles(['daisy', 'Gänseblümchen', '玫瑰', 'Łąka', 'x' * 21]) == ['daisy', 'Ganseblumchen', '#3', '#4', '#5']
+
+
+@pytest.mark.parametrize('kinds', [
+    b'', b'[]', b'"ab"', b'[["a"], [1, 2]]', b'[["a", "a"], [1, 2]]', b'[["a"], [0]]', b'[["a"], [1.5]]',
+    b'[[1], [1]]'])
+def test_kinds_of_a_checkpoint_that_are_damaged_are_told(kinds):
+    with pytest.raises(ValueError, match='names no kinds'):
+        read_kinds({'run_state/kinds': np.array(kinds, object)})
 
 
 # The networks
@@ -174,7 +209,7 @@ def test_the_logit_of_a_kind_is_the_plain_one_and_a_product(oracle):
         logits = discriminator(tf.constant(images), reuse=tf.AUTO_REUSE, kind=tf.constant(np.eye(4, dtype='f')[kinds]))
         session.run(tf.global_variables_initializer())
         np.testing.assert_array_equal(*session.run([plain, logits]))  # at first a kind changes nothing
-        matrix = next(variable for variable in tf.trainable_variables() if variable.op.name == KIND)
+        matrix = next(variable for variable in tf.trainable_variables() if variable.op.name == PROJECTION)
         weights = rng.normal(size=matrix.shape).astype(np.float32)
         matrix.load(weights, session)
         before, after, h = session.run([plain, logits, features])
@@ -190,7 +225,7 @@ def test_a_kind_stands_beside_z_one_hot():
 
 def test_without_kinds_the_networks_have_no_more_weights_than_before():
     assert not any('label' in name for name in weight_shapes(64, 100))
-    assert set(weight_shapes(64, 100, kinds=5)) - set(weight_shapes(64, 100)) == {KIND}
+    assert set(weight_shapes(64, 100, kinds=5)) - set(weight_shapes(64, 100)) == {PROJECTION}
 
 
 def test_models_are_measured_on_the_same_z_with_and_without_kinds():
@@ -223,7 +258,7 @@ def test_a_sample_grid_has_a_column_for_each_kind_and_a_row_for_each_z(count, sh
 
 def test_titles_stand_over_their_columns():
     pictures = np.full([4, 16, 16, 3], 90, np.uint8)
-    picture = by_columns(pictures, ['i', 'Gänseblümchen'])
+    picture = by_columns(pictures, ['i', 'Ganseblumchen'])
     assert picture.shape == (14 + 2 * 16, 2 * (6 * 13 + 2), 3)
     left, right = np.split(picture[:14] > 100, 2, axis=1)
     assert 0 < left.sum() < right.sum()
@@ -248,18 +283,28 @@ def test_every_kind_begins_as_the_model_that_knows_none():
     for end in ('', AVERAGE):
         np.testing.assert_array_equal(labelled[f'g_h0_lin/Matrix{end}'][:6], values[f'g_h0_lin/Matrix{end}'])
         assert not labelled[f'g_h0_lin/Matrix{end}'][6:].any()
-    assert not labelled[KIND].any()
+    assert not labelled[PROJECTION].any()
     assert fitting(labelled, weight_shapes(16, 6, kinds=3)).keys() == labelled.keys()
 
 
 def test_kinds_are_taken_over_by_name():
-    values = model(kinds=3)
-    other = for_kinds(values, NAMES, ('elm', 'rose', 'daisy'))
-    rows, before = other['g_h0_lin/Matrix'][6:], values['g_h0_lin/Matrix'][6:]
-    np.testing.assert_allclose(rows, [before.mean(0), before[2], before[0]], rtol=1e-6)
-    np.testing.assert_allclose(other[KIND].T, [values[KIND].mean(1), *values[KIND].T[[2, 0]]], rtol=1e-6)
+    """A kind that is known has the same input to the batch norm, and the same logit; another one has the mean."""
+    values, features = model(kinds=3), np.random.RandomState(1).normal(size=[2048])
+
+    def of_kinds(values):
+        kinds = values['g_h0_lin/Matrix'][6:] if PROJECTION in values else np.zeros([1, 1])
+        projected = values[PROJECTION].T if PROJECTION in values else np.zeros([1, 1])
+        return (kinds + values['g_h0_lin/bias'],
+                features[:projected.shape[1]] @ (projected + values['d_h1_lin/Matrix'].T).T)
+    g, d = of_kinds(values)
+    g_other, d_other = of_kinds(for_kinds(values, NAMES, ('elm', 'rose', 'daisy')))
+    np.testing.assert_allclose(g_other, [g.mean(0), g[2], g[0]], atol=1e-6)
+    np.testing.assert_allclose(d_other, [d.mean(), d[2], d[0]], atol=1e-4)
+    plain = for_kinds(values, NAMES, ())
+    assert plain.keys() == model().keys()
+    np.testing.assert_allclose(plain['g_h0_lin/bias'], g.mean(0), atol=1e-6)
+    np.testing.assert_allclose(features @ plain['d_h1_lin/Matrix'], [d.mean()], atol=1e-4)
     assert for_kinds(values, NAMES, NAMES) is values
-    assert for_kinds(values, NAMES, ()).keys() == model().keys()
 
 
 # A run
@@ -313,7 +358,7 @@ def test_a_resumed_run_whose_folders_were_renamed_says_so(make_run):
     before = {path: path.read_bytes() for path in run.saved_models.iterdir()}
     folder = Path(settings.dataset_path)
     (folder / 'oak').rename(folder / 'elm')
-    with pytest.raises(BadInput, match=r'knows the kinds daisy 3, oak 22, rose 1, but .*\(no oak; new elm\)'):
+    with pytest.raises(BadInput, match=r'kinds daisy 3, oak 22, rose 1, but .* without pictures of oak and with elm'):
         train(make_plan(resumed(settings, 4)))
     assert {path: path.read_bytes() for path in run.saved_models.iterdir()} == before
 
@@ -365,7 +410,16 @@ def test_grids_interpolations_and_measures_know_kinds(load, capsys):
     assert Image.open(grid).text['LABEL'] == "['daisy', 'oak', 'rose']"
     assert Image.open(grid).size[0] == 3 * (6 * len('5 daisy') + 2)
     assert Image.open(walked).n_frames == 6
-    assert 'Distance_By/Kind_oak' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert 'Distance_By/Kind_oak' in told
+    assert 'Not measured alone, since there are too few pictures of them, or too many kinds: daisy, rose\n' in told
+
+
+def test_more_kinds_than_roses_are_refused_where_they_are_named(load):
+    with pytest.raises(BadInput, match=r'names 2 kinds in mission_control\.py, but the number of roses is 1'):
+        sample(load(label='oak,rose', n_samples=1))
+    [folder] = sample(load(sample_as='images', n_samples=2))
+    assert {text['LABEL'] for _, text in read(folder).values()} == {'daisy', 'oak'}
 
 
 def test_a_label_that_is_no_kind_makes_nothing(load, trained):

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.models import BASE_SIZE, WIDTH, discriminator, generator
-from gans_n_roses.runs.weights import AVERAGE, KIND, kinds_known, smoothed_layers, weights_in
+from gans_n_roses.runs.weights import AVERAGE, PROJECTION, kinds_known, smoothed_layers, weights_in
 from gans_n_roses.settings import IMAGE_SIZES
 
 
@@ -85,34 +85,38 @@ def fitting(values, shapes):
 
 
 def for_kinds(values, known, wanted):
-    """A saved model's values for networks that know other kinds (LABELS): each kind begins as the model has it.
+    """A saved model's values for networks that know other kinds (LABELS): what it knows of a kind goes over by name.
 
-    A kind that the model does not know begins as the mean of those that it knows; where it knows none, as the model.
+    What all its kinds have in common, their mean, joins the biases, so that a kind which it does not know begins as
+    this mean, and so do networks without kinds. Where it knows none, every kind begins as the model.
 
     Args:
       values: dict of name → array, as a checkpoint has it.
-      known: names of the kinds that the model knows, a sequence.
+      known: names of the kinds that the model knows.
       wanted: names of the kinds that the networks are to know.
     Returns:
       dict of name → array.
     """
-    layers = generator_layers(values)
-    if known == wanted or f'd_h{layers - 1}_lin/Matrix' not in values:
+    if known == wanted:
         return values
 
-    def moved(rows):  # [known, n] → [wanted, n]
-        rows_of = dict(zip(known, rows, strict=True))
-        other = rows.mean(0) if known else np.zeros_like(rows, shape=rows.shape[1:])
-        return np.array([rows_of.get(name, other) for name in wanted], rows.dtype).reshape(-1, rows.shape[1])
-    features = len(values[f'd_h{layers - 1}_lin/Matrix'])
-    moved_values = {KIND: moved(values.get(KIND, np.zeros([features, 0], np.float32)).T).T}
-    for name in ('g_h0_lin/Matrix', f'g_h0_lin/Matrix{AVERAGE}'):
-        if name in values:
-            z, kinds = np.split(values[name], [len(values[name]) - len(known)])
-            moved_values[name] = np.concatenate([z, moved(kinds)])
-    if not wanted:
-        del moved_values[KIND]
-    return {**{name: value for name, value in values.items() if name != KIND}, **moved_values}
+    def apart(rows):  # [known, n] → (mean [n], what sets each kind apart from it [wanted, n])
+        mean = rows.mean(0) if known else np.zeros(rows.shape[1:], rows.dtype)
+        own = dict(zip(known, rows - mean, strict=True))
+        return mean, np.array([own.get(name, 0 * mean) for name in wanted], rows.dtype).reshape(-1, len(mean))
+
+    moved = {name: value for name, value in values.items() if name != PROJECTION}
+    for end in ('', AVERAGE):
+        matrix, bias = f'g_h0_lin/Matrix{end}', f'g_h0_lin/bias{end}'
+        if {matrix, bias} <= values.keys():
+            of_z, rows = np.split(values[matrix], [len(values[matrix]) - len(known)])
+            mean, own = apart(rows)
+            moved |= {matrix: np.concatenate([of_z, own]), bias: values[bias] + mean}
+    dense = f'd_h{generator_layers(values) - 1}_lin/Matrix'                            # [features, 1]
+    if dense in values:
+        mean, own = apart(values.get(PROJECTION, np.zeros([len(values[dense]), 0], np.float32)).T)
+        moved |= {dense: values[dense] + mean[:, np.newaxis], **({PROJECTION: own.T} if wanted else {})}
+    return moved
 
 
 def generator_layers(names):
@@ -122,6 +126,6 @@ def generator_layers(names):
 
 def _renamed(name, shift):
     """A weight's name in networks of `shift` more layers; None for those that work for the layers at 4×4."""
-    if shift and name.startswith(('g_h0_lin/', KIND)):
+    if shift and name.startswith(('g_h0_lin/', PROJECTION)):
         return None
     return re.sub(r'^(g_(?:h|bn))(\d+)(?=/)', lambda found: f'{found[1]}{int(found[2]) + shift}', name)

@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import json
 import math
 import os
 import re
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput, reason
+from gans_n_roses.errors import BadInput, printable, reason
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.pictures.cache import CachedPictures, read_through_cache
 from gans_n_roses.pictures.decoding import File, Form, describe_file, read_pictures
@@ -77,7 +78,7 @@ def read_folder(path, image_size, channels=3, fit='crop', labels=''):
     root, listed, form = Path(path), list_files(path), Form(image_size, channels, fit)
     files = [file for file in listed if not file.problem]
     if labels:
-        _require_kinds(root, files)
+        _require_folders(root, files)
     large = max(sum(file.size for file in files), len(files) * math.prod(form.shape)) >= CACHED_FROM
     try:
         with silenced():
@@ -93,25 +94,42 @@ def read_folder(path, image_size, channels=3, fit='crop', labels=''):
                        f'({len(files)} files looked at{_named(skipped)}): '
                        'set it to a folder of pictures in mission_control.py.')
     digests = [file.digest for file in pictures]
-    kinds = kinds_in([printable(file.name) for file in pictures]) if labels else NO_KINDS
-    fingerprint = hashlib.sha256(bytes.fromhex(''.join(digests)) + kinds.of.astype('<i2').tobytes()).hexdigest()
+    content, kinds = bytes.fromhex(''.join(digests)), NO_KINDS
+    if labels:
+        kinds = _kinds(root, pictures)
+        content += json.dumps([kinds.names, kinds.of.tolist()]).encode()
+        skipped += [(name, 'a folder without a picture, and so no kind') for name in _folders(root) - {*kinds.names}]
+    fingerprint = hashlib.sha256(content).hexdigest()
     return Dataset(images, skipped, len(digests) - len(set(digests)), sum(file.enlarged for file in pictures),
                    fingerprint, sum(file.blank for file in pictures), kinds)
 
 
-def _require_kinds(root, files):
-    """Refuse pictures that lie beside the folders which are the kinds, and too many kinds. Raises BadInput."""
+def _require_folders(root, files):
+    """Refuse pictures that lie beside the folders which are the kinds. Raises BadInput."""
     beside = [file for file in files if not kind_of(file.name)]
     with silenced():  # a text may lie there: so they are looked into
         found = (file.name for file, _ in read_pictures(root, beside, Form(1)) if file.digest)
         named = [printable(name) for name in islice(found, NAMED)]
     if named:
         raise BadInput(f"LABELS is 'folders', but in DATASET_PATH {str(root)!r} lie pictures beside the folders: "
-                       f"{', '.join(named)}. Put each into the folder of its kind, or set LABELS = ''.")
-    folders = {kind_of(file.name) for file in files}
-    if len(folders) > MOST:
-        raise BadInput(f"LABELS is 'folders', but DATASET_PATH {str(root)!r} holds {len(folders):,} folders, and there "
-                       f"may be {MOST:,} kinds: put them together in fewer, or set LABELS = ''.")
+                       f"{', '.join(named)}. Put each into the folder of its kind, or elsewhere; LABELS = '' trains "
+                       'without kinds.')
+
+
+def _kinds(root, pictures):
+    """The Kinds of the files of pictures. Raises BadInput: there are too many."""
+    kinds = kinds_in([file.name for file in pictures])
+    if len(kinds.names) > MOST:
+        raise BadInput(f"LABELS is 'folders', but DATASET_PATH {str(root)!r} holds {len(kinds.names):,} folders of "
+                       f"pictures, and there may be {MOST:,} kinds: put them together in fewer, or set LABELS = ''.")
+    return kinds
+
+
+def _folders(root):
+    """The names of the folders in a folder, but for hidden ones and those that are left out, as kinds have them."""
+    with os.scandir(root) as entries:
+        return {kind_of(f'{entry.name}/x') for entry in entries if _is_folder(entry)
+                and not entry.name.startswith('.') and entry.name.lower() not in LEFT_OUT}
 
 
 def _read_into_memory(root, files, form):
@@ -267,11 +285,6 @@ def _is_folder(entry):
         return entry.is_dir()
     except OSError:  # what cannot be looked at tells the reason when opened
         return False
-
-
-def printable(text):
-    """Text with escapes for what breaks a line or a terminal's encoding, as file names may."""
-    return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def by_reason(skipped):

@@ -2,7 +2,6 @@
 
 import io
 import math
-import unicodedata
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
@@ -64,12 +63,11 @@ def label(pictures, texts):
 
     Args:
       pictures: uint8 [n, side, side, channels].
-      texts: n strings; of letters that the font lacks, those of ASCII that they are made of are written.
+      texts: n strings of ASCII.
     Returns:
       uint8 [n, height, width, channels], of `labelled_size`: as wide as the longest text, where that is wider.
     """
     side, font = pictures.shape[1], ImageFont.load_default_imagefont()
-    texts = list(map(_in_ascii, texts))
     height, width = labelled_size(side, texts)
     left = (width - side) // 2
     cells = np.full([len(pictures), height, width, pictures.shape[-1]], PAPER, np.uint8)
@@ -96,10 +94,6 @@ def by_columns(pictures, titles):
     cells = label(pictures, list(titles) * (len(pictures) // count))
     titles = np.hstack(cells[:count, side:])
     return np.vstack([titles, merge(cells[:, :side], count)])
-
-
-def _in_ascii(text):
-    return unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode()
 
 
 def pairs(above, below):

@@ -1,5 +1,6 @@
 """The kinds of pictures, which are the folders that they lie in (LABELS). Needs no TensorFlow."""
 
+import itertools
 import math
 import re
 import unicodedata
@@ -7,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gans_n_roses.errors import BadInput, shown
+from gans_n_roses.errors import BadInput, printable, shown
 from gans_n_roses.settings import names_in
 
 MOST = 1000  # kinds
 LISTED = 20  # kinds in a sentence
+MOST_BYTES = 100  # of a file's name
+MOST_LETTERS = 20  # over a column of a grid
+ACCENTS = dict.fromkeys(range(0x300, 0x370))  # combining ones, which are left out
 
 
 class Kinds(NamedTuple):
@@ -19,12 +23,11 @@ class Kinds(NamedTuple):
 
     names: tuple = ()  # sorted
     counts: tuple = ()  # pictures of each kind
-    of: np.ndarray = np.zeros(0, int)  # int [n], the kind of each picture: a place in `names`
+    of: np.ndarray = np.zeros(0, int)  # int [n], the kind of each picture, a place in `names`; empty for a model
 
     def __str__(self):
         """The kinds in words: 'daisy 506, roses 512'."""
-        each = [f'{name} {count:,}' for name, count in zip(self.names, self.counts, strict=True)]
-        return ', '.join(each[:LISTED]) + (f' and {len(each) - LISTED} more' if len(each) > LISTED else '')
+        return listed([f'{name} {count:,}' for name, count in zip(self.names, self.counts, strict=True)])
 
 
 NO_KINDS = Kinds()
@@ -50,9 +53,9 @@ def in_proportion(counts, number):
       counts: as in Kinds.
       number: how many.
     """
-    each = np.repeat(np.arange(len(counts)), counts)
-    middles = (np.arange(number) + 0.5) * len(each) / number
-    return np.random.RandomState(0).permutation(each[middles.astype(int)])
+    ends = np.cumsum(counts)
+    middles = (np.arange(number) + 0.5) * ends[-1] / number
+    return np.random.RandomState(0).permutation(np.searchsorted(ends, middles, 'right'))
 
 
 def choose(label, kinds, place):
@@ -66,17 +69,21 @@ def choose(label, kinds, place):
       BadInput: it names what is no kind of the model's.
     """
     names = list(kinds.names)
-    wanted = label if isinstance(label, list) else [label] if label in names else names_in(label)
-    wanted = [unicodedata.normalize('NFC', str(name)) for name in wanted] or names
+    given = label if isinstance(label, list) else [label] if _as_kind(label) in names else names_in(label)
+    wanted = [_as_kind(str(name)) for name in given] or names
     if wanted and not names:
-        raise BadInput(f'LABEL is {shown(label)} {place}, but the model was trained without LABELS and knows no kinds: '
-                       'leave LABEL out.')
+        raise BadInput(f"LABEL is {shown(label)} {place}, but the model was trained without LABELS and knows no kinds: "
+                       "set LABEL = ''.")
     for name in wanted:
         if name not in names:
-            more = f' and {len(names) - LISTED} more' if len(names) > LISTED else ''
             raise BadInput(f'LABEL is {shown(label)} {place}, but {name!r} is no kind that the model knows: set it to '
-                           f'one or several of {", ".join(names[:LISTED])}{more}.')
+                           f'one or several of {listed(names)}.')
     return [names.index(name) for name in wanted]
+
+
+def listed(names):
+    """Names of kinds in a sentence; of very many the first."""
+    return ', '.join(names[:LISTED]) + (f' and {len(names) - LISTED} more' if len(names) > LISTED else '')
 
 
 def draw_evenly(kinds, batch_size, rng):
@@ -94,14 +101,30 @@ def draw_evenly(kinds, batch_size, rng):
     return np.array([rng.choice(np.flatnonzero(kinds.of == kind)) for kind in np.concatenate(rounds)[:batch_size]])
 
 
-def file_name(name, names):
-    """A kind's name as a part of a file's name, different from those of all other kinds in `names`."""
-    plain = [re.sub(r'[^\w.-]', '_', each)[:100] for each in names]
-    place = names.index(name)
-    return plain[place] if plain.count(plain[place]) == 1 else f'{plain[place]}_{place + 1}'
+def file_names(names):
+    """The names of kinds as parts of files' names, which any system takes: list of str, all different, in any case."""
+    taken, made = set(), []
+    for name in names:
+        plain = re.sub(r'[^\w.-]', '_', name).encode()[:MOST_BYTES].decode(errors='ignore')
+        free = next(each for each in itertools.chain([plain], (f'{plain}_{k}' for k in itertools.count(2)))
+                    if each.casefold() not in taken)
+        taken.add(free.casefold())
+        made.append(free)
+    return made
+
+
+def titles(names):
+    """The names of kinds as a grid shows them, in ASCII; one that has other letters, or many, is its number: '#3'."""
+    plain = [unicodedata.normalize('NFKD', name).translate(ACCENTS) for name in names]
+    return [title if title.isascii() and 0 < len(title) <= MOST_LETTERS else f'#{place}'
+            for place, title in enumerate(plain, 1)]
 
 
 def kind_of(name):
-    """The kind of a picture by its path in the folder; '' where it lies in none. As Unicode composes it."""
+    """The kind of a picture by its path in the folder; '' where it lies in none."""
     folder, _, inside = name.partition('/')
-    return unicodedata.normalize('NFC', folder) if inside else ''
+    return _as_kind(folder) if inside else ''
+
+
+def _as_kind(name):
+    return printable(unicodedata.normalize('NFC', name))

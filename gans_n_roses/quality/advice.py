@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from gans_n_roses.quality.metrics import BY_KIND
 from gans_n_roses.runs.recipe import missing_remedies
 
 WINDOW = 500  # iterations over which the discriminator's certainty is averaged
@@ -65,7 +66,7 @@ MEANINGS = {
 
 def meaning(tag):
     """What TensorBoard says of a tag."""
-    return MEANINGS.get(tag) or f'Quality/Distance of one kind alone: {tag.partition("_By/Kind_")[2]}.'
+    return 'Quality/Distance among the pictures of this kind alone.' if tag.startswith(BY_KIND) else MEANINGS[tag]
 
 
 class Adviser:

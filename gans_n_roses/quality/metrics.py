@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gans_n_roses.networks.noise import fixed_batches_of
 from gans_n_roses.pictures.folder import spread_rows
 from gans_n_roses.quality.copying import COPY, diversity, nearest, thumbnails
 from gans_n_roses.quality.distance import Reference, describe_reference, distance
@@ -52,29 +53,32 @@ def describe_kinds(pictures, kinds):
       pictures: uint8 [n, size, size, channels].
       kinds: Kinds of these.
     Returns:
-      dict of kind, a place in kinds.names → Reference. Kinds of too few pictures are left out, and of very many all but
-      the largest.
+      dict of a kind's name → Reference. Kinds of too few pictures are left out, and of very many all but the largest.
     """
-    largest = np.argsort(kinds.counts, kind='stable')[::-1][:MOST_KINDS]
-    rows = {kind: np.flatnonzero(kinds.of == kind) for kind in sorted(largest) if kinds.counts[kind] >= LEAST_OF_KIND}
-    return {kind: describe_reference(pictures[each[spread_rows(len(each), MOST_OF_KIND)]])
-            for kind, each in rows.items()}
+    largest = sorted(np.argsort(kinds.counts, kind='stable')[::-1][:MOST_KINDS])
+    rows = {kinds.names[kind]: np.flatnonzero(kinds.of == kind) for kind in largest
+            if kinds.counts[kind] >= LEAST_OF_KIND}
+    return {name: describe_reference(pictures[each[spread_rows(len(each), MOST_OF_KIND)]])
+            for name, each in rows.items()}
 
 
-def measure_kinds(references, fakes, of, names):
-    """Measure the generated pictures of each kind by themselves.
+def measure_kinds(references, names, z_dim, make):
+    """Measure each kind's generated pictures by themselves, 64 of each.
 
     Args:
-      references: as `describe_kinds` gives them.
-      fakes: uint8 [m, size, size, channels], some of each of these kinds.
-      of: int [m], their kinds.
-      names: of all kinds.
+      references: as `describe_kinds` gives them; the model knows each of these kinds.
+      names: of all kinds that the model knows.
+      z_dim: length of z.
+      make: function from float32 [n, z_dim + kinds] to uint8 [n, size, size, channels].
     Returns:
-      (dict of TensorBoard tag → `distance.distance`; the same of pictures as good as real ones).
+      (dict of TensorBoard tag → `distance.distance`; the same for pictures as good as real ones).
     """
-    tags = {kind: f'{BY_KIND}{names[kind]}' for kind in references}
-    found = {tags[kind]: distance(reference, fakes[of == kind]).value for kind, reference in references.items()}
-    return found, {tags[kind]: reference.floor for kind, reference in references.items()}
+    places = [names.index(name) for name in references]
+    batches, of = fixed_batches_of(places, z_dim, len(names))
+    fakes = np.concatenate(list(map(make, batches)))
+    return ({BY_KIND + name: distance(reference, fakes[of == place]).value
+             for place, (name, reference) in zip(places, references.items(), strict=True)},
+            {BY_KIND + name: reference.floor for name, reference in references.items()})
 
 
 def measure(real, fakes):

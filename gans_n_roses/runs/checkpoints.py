@@ -19,14 +19,14 @@ from gans_n_roses.machine.files import put_in_place, read_file, remove, working_
 from gans_n_roses.machine.session import assign
 from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 from gans_n_roses.runs.folders import checkpoint_names
-from gans_n_roses.runs.state import GRID_Z, NAMES, TYPES, RunState, pack_state, read_kinds, read_score, read_state
+from gans_n_roses.runs.state import GRID_Z, KINDS, TYPES, RunState, pack_state, read_kinds, read_score, read_state
 from gans_n_roses.runs.weights import kinds_known
 
 DATA = '.data-00000-of-00001'
 INDEX = '.index'
 LISTING = 'checkpoint'  # file in Saved_Models that names the others, for TensorFlow's own tools
 PARTIAL = '.partial'  # folder in Saved_Models that checkpoints are written in
-KINDS = {'latest': ('best', 'train'), 'best': ('best',)}
+SORTS = {'latest': ('best', 'train'), 'best': ('best',)}
 READ_ATTEMPTS = 100  # a run that is being trained may delete a checkpoint between our seeing and our reading it
 
 
@@ -59,7 +59,7 @@ def build_save(kinds=NO_KINDS):
     variables = tf.global_variables()
     with tf.name_scope('save'), tf.device('/cpu:0'):
         prefix = tf.placeholder(tf.string, [])
-        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items() if name != NAMES or kinds.names}
+        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items() if name != KINDS or kinds.names}
         saved = {**{variable.op.name: variable for variable in variables}, **state}
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(saved), shape_and_slices=[''] * len(saved),
                                  tensors=list(saved.values()))
@@ -154,7 +154,7 @@ def read_newest(folder, which='latest', setting='RUN'):
       RunFailed: a run beside this process deletes them faster than they can be read.
     """
     def there():
-        return checkpoint_names(folder, KINDS[which]) if which in KINDS else [which]
+        return checkpoint_names(folder, SORTS[which]) if which in SORTS else [which]
     torn = set()
     for _ in range(READ_ATTEMPTS):
         names = [name for name in there() if name not in torn]
@@ -173,7 +173,7 @@ def read_newest(folder, which='latest', setting='RUN'):
         why = ('has no best checkpoint that is whole' if torn else
                'has no best checkpoint: nothing was measured yet, or all that was measured was too much like copies')
         raise BadInput(f"{folder} {why}. Set CHECKPOINT = 'latest'.")
-    found = f'{folder} has' if which in KINDS else f'{folder / which} is'
+    found = f'{folder} has' if which in SORTS else f'{folder / which} is'
     raise BadInput(f'{found} no whole checkpoint: set {setting} to another run, or train anew.')
 
 
@@ -205,7 +205,7 @@ def read_checkpoint(path):
 
 def best_score(folder):
     """The score of the best checkpoint in Saved_Models; infinite where there is none that is whole."""
-    if not checkpoint_names(folder, KINDS['best']):
+    if not checkpoint_names(folder, SORTS['best']):
         return np.inf
     try:
         best = read_newest(folder, 'best')

@@ -9,8 +9,8 @@ from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 
 # Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
 RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
-NAMES = 'run_state/kinds'  # of runs with LABELS alone
-TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32, NAMES: np.object_}
+KINDS = 'run_state/kinds'  # of runs with LABELS alone
+TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32, KINDS: np.object_}
 MT19937_KEYS = 624
 
 
@@ -36,7 +36,7 @@ class RunState(NamedTuple):
 
 def pack_state(state, score=np.inf):
     """A run's state as values for a checkpoint: dict of name → array or bytes, of the types in TYPES."""
-    kinds = {NAMES: json.dumps([state.kinds.names, state.kinds.counts]).encode()} if state.kinds.names else {}
+    kinds = {KINDS: json.dumps([state.kinds.names, state.kinds.counts]).encode()} if state.kinds.names else {}
     return {RNG: pack(state.rng), GRID_Z: state.grid_z, BETTER: state.better, SCORE: score, **kinds}
 
 
@@ -62,14 +62,17 @@ def read_state(values):
 
 def read_kinds(values):
     """The kinds that a model knows, from the values of a checkpoint: Kinds. Raises as `read_state`."""
+    if KINDS not in values:
+        return NO_KINDS
     try:
-        names, counts = json.loads(values[NAMES].tolist()) if NAMES in values else ((), ())
-        kinds = Kinds(tuple(map(str, names)), tuple(map(int, counts)))
-        if len(kinds.names) != len(kinds.counts):
+        names, counts = map(tuple, json.loads(values[KINDS].tolist()))
+        if not (len(names) == len(counts) == len(set(names)) and all(
+                isinstance(name, str) and type(count) is int and count > 0
+                for name, count in zip(names, counts, strict=True))):
             raise ValueError
-        return kinds
+        return Kinds(names, counts)
     except (ValueError, TypeError, RecursionError):
-        raise ValueError(f'{NAMES} names no kinds') from None
+        raise ValueError(f'{KINDS} names no kinds') from None
 
 
 def read_score(values):

@@ -8,9 +8,9 @@ import numpy as np
 AVERAGE = '/ExponentialMovingAverage'  # ends the name of a weight's moving average
 ITERATIONS = 'global_step'  # number of iterations that made them
 SMOOTHED = re.compile(r'g_smooth\d*/taps')  # one for each layer whose output is filtered
-KIND = 'd_label/Matrix'  # [features, kinds], in the discriminator of a model that knows kinds (LABELS)
+PROJECTION = 'd_label/Matrix'  # [features, kinds], in the discriminator of a model that knows kinds (LABELS)
 WEIGHT = re.compile(rf'[gd]_(h\d+(_conv|_lin)?|bn\d+)/(w|b|Matrix|bias|gamma|beta)({AVERAGE})?|{SMOOTHED.pattern}|'
-                    + KIND)
+                    + PROJECTION)
 
 
 def smoothed_layers(names):
@@ -20,7 +20,7 @@ def smoothed_layers(names):
 
 def kinds_known(values):
     """The number of kinds that a model knows (LABELS), from its values; 0 for most models."""
-    return values[KIND].shape[1] if KIND in values else 0
+    return values[PROJECTION].shape[1] if PROJECTION in values else 0
 
 
 def weights_in(values):

@@ -1,6 +1,7 @@
 """PROJECT: pictures → the roses of a model that are most like them."""
 
 import io
+import math
 from functools import partial
 from pathlib import Path
 
@@ -8,14 +9,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from gans_n_roses.errors import BadInput
+from gans_n_roses.errors import BadInput, printable
 from gans_n_roses.machine.files import write_file
 from gans_n_roses.machine.quiet import silenced
 from gans_n_roses.networks.noise import AT_ONCE, MEASURED, draw_z, from_normal, to_normal, with_kind
 from gans_n_roses.pictures.decoding import Form, describe_file, read_pictures
-from gans_n_roses.pictures.folder import list_files, printable, to_float
+from gans_n_roses.pictures.folder import list_files, to_float
 from gans_n_roses.pictures.grids import enlarge, pairs, save_image
-from gans_n_roses.pictures.kinds import choose
 from gans_n_roses.sampling.saved_generator import make_rose
 
 ROUNDS = (4, 60), (1, 440)  # (z to go on with, steps of each): of 256 that are tried, the best 4; of these, the best
@@ -28,7 +28,7 @@ def project(saved, plan, folder, text):
 
     Args:
       saved: SavedGenerator.
-      plan: Plan of LOAD; reads options and of its settings project, seed, sample_as, n_frames and enlarge.
+      plan: Plan of LOAD; reads options, kinds and of its settings project, seed, sample_as, n_frames and enlarge.
       folder: Path of the folder to write to.
       text: dict of text fields of each picture.
     Returns:
@@ -45,15 +45,14 @@ def project(saved, plan, folder, text):
                        'of the two.')
     zs, roses, steps = [], [], len(names) * sum(steps for _, steps in ROUNDS)
     with tqdm(None, 'Looking for roses', steps, unit='step', leave=False, disable=None) as bar:
-        kinds = choose(settings.label, saved.kinds, settings.origin.place('LABEL'))
-        found = _search(saved, pictures, kinds, np.random.RandomState(settings.seed), bar.update)
+        found = _search(saved, pictures, plan.kinds, np.random.RandomState(settings.seed), bar.update)
         for name, picture, z in zip(names, pictures, found, strict=True):
             zs.append(z)
             roses.append(make_rose(saved, z))
             path = folder / f'picture_{len(zs):05d}.png'
             np.save(array := io.BytesIO(), z[:saved.z_dim])
             write_file(path.with_suffix('.npy'), array.getvalue())
-            kind = {'LABEL': saved.kinds.names[z[saved.z_dim:].argmax()]} if kinds else {}
+            kind = {'LABEL': saved.kinds.names[z[saved.z_dim:].argmax()]} if plan.kinds else {}
             save_image(path, enlarge(np.hstack([picture, roses[-1]]), settings.enlarge),
                        {**text, 'PROJECT': name, **kind})
             apart = np.abs(picture.astype(int) - roses[-1]).mean()
@@ -100,8 +99,9 @@ def _search(saved, pictures, kinds, rng, step_done):
 
     def run(values, picture, fed, to=saved.z):
         return saved.session.run(values, {to: fed, target: picture})
-    tried = draw_z(rng, MEASURED, saved.z_dim)
-    of = np.resize(kinds, MEASURED) if kinds else np.zeros(MEASURED, int)
+    count = AT_ONCE * math.ceil(max(MEASURED, len(kinds)) / AT_ONCE)
+    tried = draw_z(rng, count, saved.z_dim)
+    of = np.resize(kinds or [0], count)
 
     def beside(z, of):
         return with_kind(z, of, len(saved.kinds.names))
@@ -109,7 +109,7 @@ def _search(saved, pictures, kinds, rng, step_done):
     def slopes_at(picture, kind, z):
         return run(slopes, picture, beside(z, kind))
     roses = [saved.session.run(saved.images, {saved.z: some})
-             for some in np.split(beside(tried, of), MEASURED // AT_ONCE)]
+             for some in np.split(beside(tried, of), count // AT_ONCE)]
     for picture in to_float(pictures[:, np.newaxis]):                                  # [1, size, size, channels]
         x, kind = to_normal(tried), of
         apart = np.concatenate([run(distances, picture, some, saved.images) for some in roses])

@@ -11,10 +11,10 @@ from tqdm import tqdm
 from gans_n_roses.errors import BadInput, RunFailed, reason, shown
 from gans_n_roses.machine.files import claim_file, claim_folder, write_file
 from gans_n_roses.machine.session import within_memory
-from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of, walk, with_kind, z_of_seed
+from gans_n_roses.networks.noise import fixed_batches, walk, with_kind, z_of_seed
 from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.pictures.grids import enlarge, label, labelled_size, merge, save_gif, save_image
-from gans_n_roses.pictures.kinds import NO_KINDS, choose, file_name
+from gans_n_roses.pictures.kinds import NO_KINDS, choose, file_names, listed, titles
 from gans_n_roses.quality.metrics import describe_kinds, describe_real, measure, measure_kinds
 from gans_n_roses.quality.nearest import COPY_SHEET, beside_nearest
 from gans_n_roses.runs.checkpoints import read_newest
@@ -36,20 +36,25 @@ def sample(plan):
 
     Args:
       plan: Plan with LOAD; reads run, options and shipped, and of its settings checkpoint, seed, n_samples,
-        sample_as, n_frames, enlarge, dataset_path and origin.
+        sample_as, label, n_frames, enlarge, dataset_path and origin.
     Returns:
       list of Paths made, in the order of SAMPLE_AS.
     Raises:
-      BadInput: no whole checkpoint, no pictures to measure beside, or more roses than a grid holds.
+      BadInput: no whole checkpoint, no pictures to measure beside, a LABEL that is no kind, or more roses than a grid
+        holds.
       RunFailed: the disk is full, the run's folder cannot be written, or the memory is not enough.
     """
     settings, run = plan.settings, plan.run
     model = plan.shipped or read_newest(run.saved_models, run.checkpoint or settings.checkpoint)
     kinds = NO_KINDS if plan.shipped else model.kinds
-    chosen = _chosen(kinds, plan)
+    place = settings.origin.place('LABEL')
+    plan = plan._replace(kinds=choose(settings.label, kinds, place))
+    if settings.label and len(plan.kinds) > settings.n_samples and not settings.project:
+        raise BadInput(f'LABEL names {len(plan.kinds)} kinds {place}, but the number of roses is {settings.n_samples}: '
+                       'raise N_SAMPLES, or list more seeds.')
     print(f'Model  {model.path}\nSEED   {shown(settings.seed)}', flush=True)
     if kinds.names:
-        print(f'LABEL  {", ".join(kinds.names[kind] for kind in chosen)}', flush=True)
+        print(f'LABEL  {listed(_labels(kinds, plan))}', flush=True)
     try:
         run.generated_images.mkdir(parents=True, exist_ok=True)
         with open_generator(model.values, model.path, kinds) as saved:
@@ -71,7 +76,8 @@ def _make(kind, saved, plan):
 def make_grid(saved, plan):
     """Write all roses as one picture, the seed of each under it; returns its path."""
     asked, times = _asked(saved, plan), plan.settings.enlarge
-    texts = [f'{each.seed} {each.kind}'.rstrip() for each in asked]
+    named = dict(zip(saved.kinds.names, titles(saved.kinds.names), strict=True))
+    texts = [f'{each.seed} {named[each.kind]}' if each.kind else str(each.seed) for each in asked]
     most = GRID_PIXELS // (times**2 * math.prod(labelled_size(saved.image_size, texts)))
     if len(asked) > most:
         raise BadInput(f'{len(asked)} roses are asked for, but a grid holds at most {most} of '
@@ -84,11 +90,12 @@ def make_grid(saved, plan):
 
 def make_images(saved, plan):
     """Write each rose as a file named by its own seed, and kind, which make it again alone; returns their folder."""
+    named = dict(zip(saved.kinds.names, file_names(saved.kinds.names), strict=True))
     with claim_folder(_new_name(plan, 'images')) as path:
         for seed, kind, z in _progress(_asked(saved, plan)):
             name, one = f'seed_{seed:010d}', {'SEED': seed, 'N_SAMPLES': 1}
             if kind:
-                name, one = f'{name}_{file_name(kind, saved.kinds.names)}', {**one, 'LABEL': kind}
+                name, one = f'{name}_{named[kind]}', {**one, 'LABEL': kind}
             save_image(path / f'{name}.png', enlarge(make_rose(saved, z), plan.settings.enlarge),
                        _text(saved, plan, 'images', **one))
     return path
@@ -123,19 +130,23 @@ def make_measures(saved, plan):
     trained_on = of_run.get('DATASET_PATH')
     if isinstance(trained_on, str) and os.path.isdir(known := plan.settings.origin.folder / trained_on):
         folder = known
-    labels = of_run.get('LABELS', '') if folder != plan.settings.dataset_path else ''
     pictures, *_, kinds = read_folder(folder, saved.image_size, saved.images.shape[-1], of_run.get('FIT', 'crop'),
-                                      labels)
+                                      'folders' if saved.kinds.names else '')
     print(f'Measured beside the {len(pictures)} pictures in {folder}:', flush=True)
+
+    def make(z):
+        return saved.session.run(saved.pictures, {saved.z: z})
     real = describe_real(pictures)
-    made = _make_all(saved, fixed_batches(saved.z_dim, saved.kinds.counts))
+    made = np.concatenate(list(map(make, fixed_batches(saved.z_dim, saved.kinds.counts))))
     measures, expected = measure(real, made), real.expected
-    if kinds.names and kinds.names == saved.kinds.names and (references := describe_kinds(pictures, kinds)):
-        batches, of = fixed_batches_of(list(references), saved.z_dim, len(kinds.names))
-        of_kinds = measure_kinds(references, _make_all(saved, batches), of, kinds.names)
-        measures, expected = {**measures, **of_kinds[0]}, {**expected, **of_kinds[1]}
+    known = {name: each for name, each in describe_kinds(pictures, kinds).items() if name in saved.kinds.names}
+    if known:
+        found, floors = measure_kinds(known, saved.kinds.names, saved.z_dim, make)
+        measures, expected = measures | found, expected | floors
     for name, value in measures.items():
         print(f'  {name:<24}{value:8.2f}' + (f'   (real: {expected[name]:.2f})' if name in expected else ''))
+    if left := [name for name in saved.kinds.names if name not in known]:
+        print(f'  Not measured alone, since there are too few pictures of them, or too many kinds: {listed(left)}')
     shown = [make_rose(saved, each.z) for each in _progress(_asked(saved, plan)[:COPY_SHEET])]
     with claim_file(_new_name(plan, 'nearest', '.png')) as path:
         save_image(path, beside_nearest(real, pictures, np.stack(shown)), _text(saved, plan, 'measures'))
@@ -182,12 +193,14 @@ def _asked(saved, plan):
     zs = np.stack([z_of_seed(seed, saved.z_dim) for seed in seeds])
     if not names:
         return [Asked(seed, '', z) for seed, z in zip(seeds, zs, strict=True)]
-    chosen = np.resize(_chosen(saved.kinds, plan), len(seeds))
+    chosen = np.resize(plan.kinds, len(seeds))
     return list(map(Asked, seeds, [names[kind] for kind in chosen], with_kind(zs, chosen, len(names))))
 
 
-def _chosen(kinds, plan):
-    return choose(plan.settings.label, kinds, plan.settings.origin.place('LABEL'))
+def _labels(kinds, plan):
+    """The names of the kinds that are made."""
+    made = plan.kinds if plan.settings.project else plan.kinds[:plan.settings.n_samples]
+    return [kinds.names[kind] for kind in made]
 
 
 def _walk(saved, plan, zs=None):
@@ -199,10 +212,6 @@ def _walk(saved, plan, zs=None):
     zs = [each.z for each in _asked(saved, plan)] if zs is None else zs
     for point in _progress(walk(np.stack(zs), plan.settings.n_frames, len(saved.kinds.names))):
         yield enlarge(make_rose(saved, point), plan.settings.enlarge)
-
-
-def _make_all(saved, batches):
-    return np.concatenate([saved.session.run(saved.pictures, {saved.z: z}) for z in batches])
 
 
 def _progress(items):
@@ -223,5 +232,5 @@ def _text(saved, plan, kind, **one):
             'SEED': plan.settings.seed, 'N_SAMPLES': plan.settings.n_samples, 'SAMPLE_AS': kind,
             'Z_DIM': saved.z_dim, 'IMAGE_SIZE': saved.image_size, **one}
     if saved.kinds.names:
-        text.setdefault('LABEL', [saved.kinds.names[kind] for kind in _chosen(saved.kinds, plan)])
+        text.setdefault('LABEL', _labels(saved.kinds, plan))
     return {name: os.fsencode(str(value)).decode(errors='replace') for name, value in text.items()}

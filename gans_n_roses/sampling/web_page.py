@@ -13,7 +13,6 @@ from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.files import read_file
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON
 from gans_n_roses.networks.transfer import generator_layers
-from gans_n_roses.pictures.kinds import choose
 from gans_n_roses.runs.weights import ITERATIONS
 from gans_n_roses.settings import OF_NOW, OF_RUN, PATHS, RULES
 
@@ -30,8 +29,8 @@ def web_page(saved, plan):
 
     Args:
       saved: SavedGenerator.
-      plan: Plan of LOAD; reads asked.seed, a list of seeds to pin or the first one that is shown, settings.label, whose
-        first kind is shown first, and run, options and shipped for what the page says of the model. No path of this
+      plan: Plan of LOAD; reads asked.seed, a list of seeds to pin or the first one that is shown, kinds, of which
+        the first is shown first, and run, options and shipped for what the page says of the model. No path of this
         machine gets into the page.
     Returns:
       bytes of an HTML file; some 14 MB at 64 pixels.
@@ -45,7 +44,8 @@ def web_page(saved, plan):
     model = {'zDim': saved.z_dim, 'imageSize': saved.image_size, 'layers': generator_layers(arrays),
              'arrays': [{'name': name, 'type': array.dtype.name, 'shape': array.shape}
                         for name, array in arrays.items()],
-             'firstSeed': [*pinned, seed][0], 'pinned': pinned, **_kinds(saved, plan), **_about(saved, plan)}
+             'firstSeed': [*pinned, seed][0], 'pinned': pinned,
+             'kinds': saved.kinds.names, 'firstKind': [*plan.kinds, 0][0], **_about(saved, plan)}
     weights = base64.b64encode(b''.join(array.tobytes() for array in arrays.values()))
     pieces = {path.name: path.read_text(encoding='utf-8') for path in PIECES.iterdir()}
     pieces |= {'model.json': json.dumps(model).replace('<', r'\u003c'), 'weights.txt': weights.decode()}
@@ -93,12 +93,6 @@ def _packed(filters):
     missing = -outputs % AT_ONCE
     filters = np.pad(filters, [(0, 0), (0, 0), (0, missing), (0, 0)])
     return filters.reshape(rows, columns, -1, AT_ONCE, inputs).swapaxes(3, 4)
-
-
-def _kinds(saved, plan):
-    """The kinds to choose from, and the place of the one that is shown first; none where the model knows none."""
-    chosen = choose(plan.settings.label, saved.kinds, plan.settings.origin.place('LABEL'))
-    return {'kinds': saved.kinds.names, 'firstKind': chosen[0] if chosen else 0}
 
 
 def _about(saved, plan):

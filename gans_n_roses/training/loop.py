@@ -14,6 +14,7 @@ from gans_n_roses.machine.session import within_memory
 from gans_n_roses.machine.stopping import StopRequest
 from gans_n_roses.networks.graph import build_graph
 from gans_n_roses.pictures.folder import read_folder
+from gans_n_roses.pictures.kinds import listed
 from gans_n_roses.runs.checkpoints import best_score, build_save, clear_up, read_newest, restore_run, save_checkpoint
 from gans_n_roses.runs.folders import checkpoint_names, how_to_go_on, make_run_folder
 from gans_n_roses.runs.options import record_options
@@ -221,11 +222,11 @@ def _require_same_kinds(training, known):
     now, run = training.kinds.names, training.run
     if now == known.names:
         return
-    changes = [f'{what} {", ".join(names)}' for what, names in (
-        ('no', [name for name in known.names if name not in now]),
-        ('new', [name for name in now if name not in known.names])) if names]
+    gone = [name for name in known.names if name not in now]
+    new = [name for name in now if name not in known.names]
+    changes = [f'{what} {listed(names)}' for what, names in (('without pictures of', gone), ('with', new)) if names]
     raise BadInput(f'The run {run.path} knows the kinds {known}, but the folders in DATASET_PATH '
-                   f'{training.settings.dataset_path!r} are others now ({"; ".join(changes)}): give them the names '
+                   f'{training.settings.dataset_path!r} are others now, {" and ".join(changes)}: give them the names '
                    f'that they had, or begin a new run with START_FROM={run.path}.')
 
 

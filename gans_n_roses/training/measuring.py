@@ -1,10 +1,8 @@
 """Measures a run while it trains: copying, quality, variety; keeps the best checkpoint."""
 
-import operator
-
 import numpy as np
 
-from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of
+from gans_n_roses.networks.noise import fixed_batches
 from gans_n_roses.pictures.grids import to_uint8
 from gans_n_roses.quality.advice import COPIES_ALLOWED, Adviser
 from gans_n_roses.quality.metrics import SCORE, describe_kinds, describe_real, measure, measure_kinds
@@ -54,10 +52,8 @@ class Measurements:
         grid, *others = map(self._make, (grid_of(state.grid_z, kinds)[0], *self._z))
         measures, expected = measure(self._real, np.concatenate(others)), self._real.expected
         if self._of_kinds:
-            batches, of = fixed_batches_of(list(self._of_kinds), settings.z_dim, len(kinds.names))
-            fakes = np.concatenate(list(map(self._make, batches)))
-            measures, expected = map(operator.or_, (measures, expected),
-                                     measure_kinds(self._of_kinds, fakes, of, kinds.names))
+            found, floors = measure_kinds(self._of_kinds, kinds.names, settings.z_dim, self._make)
+            measures, expected = measures | found, expected | floors
         self._monitor.scalars(iteration, measures)
         self._monitor.expected(iteration, expected)
         self._monitor.nearest(iteration, beside_nearest(self._real, pictures, grid[:COPY_SHEET]))

@@ -13,7 +13,7 @@ from gans_n_roses.networks.graph import GanGraph
 from gans_n_roses.networks.noise import draw_z, with_kind, z_of_seed
 from gans_n_roses.pictures.cache import CachedPictures
 from gans_n_roses.pictures.folder import next_batch, spread_rows
-from gans_n_roses.pictures.kinds import NO_KINDS, Kinds, draw_evenly
+from gans_n_roses.pictures.kinds import NO_KINDS, Kinds, draw_evenly, titles
 from gans_n_roses.runs.checkpoints import SaveOps
 from gans_n_roses.runs.folders import RunFolder
 from gans_n_roses.runs.state import RunState
@@ -58,14 +58,15 @@ def grid_of(z, kinds):
       z: float32 [n, z_dim].
       kinds: Kinds.
     Returns:
-      (float32 [n, z_dim], or with LABELS [rows * columns, z_dim + kinds]; names of the columns' kinds).
+      (float32 [n, z_dim], or with LABELS [rows * columns, z_dim + kinds]; titles of the columns).
     """
     if not kinds.names:
         return z, ()
     shown = spread_rows(len(kinds.names), MOST_COLUMNS)
     rows = math.ceil(len(z) / len(shown))
     labelled = with_kind(z[:rows].repeat(len(shown), 0), np.tile(shown, rows), len(kinds.names))
-    return labelled, [kinds.names[kind] for kind in shown]
+    named = titles(kinds.names)
+    return labelled, [named[kind] for kind in shown]
 
 
 def steps(training, state, start=0):
