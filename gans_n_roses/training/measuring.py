@@ -27,7 +27,7 @@ class Measurements:
         self._adviser = Adviser(training.settings)
         self._z = fixed_batches(training.settings.z_dim, training.kinds.counts)
         self._best = best
-        self._real = None
+        self._real = self._of_kinds = None
 
     def watch(self, iteration, scalars):
         """Say what the scalars of an iteration mean, once a pattern has lasted."""
