@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gans_n_roses.command_line import read_settings
 from gans_n_roses.errors import BadInput
 from gans_n_roses.networks.models import discriminator
-from gans_n_roses.networks.noise import fixed_batches, fixed_batches_of, walk, with_kind, z_of_seed
+from gans_n_roses.networks.noise import draw_z, fixed_batches, fixed_batches_of, kind_weight, walk, with_kind, z_of_seed
 from gans_n_roses.networks.transfer import fitting, for_kinds, weight_shapes
 from gans_n_roses.pictures.folder import read_folder
 from gans_n_roses.pictures.grids import by_columns
@@ -217,9 +217,11 @@ def test_the_logit_of_a_kind_is_the_plain_one_and_a_product(oracle):
     np.testing.assert_allclose(after[:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_kind_stands_beside_z_one_hot():
-    z = np.float32([[.1, .2], [.3, .4]])
-    np.testing.assert_array_equal(with_kind(z, [2, 0], 3), np.float32([[.1, .2, 0, 0, 1], [.3, .4, 1, 0, 0]]))
+def test_a_kind_stands_beside_z_one_hot_and_weighs_as_much():
+    z = np.float32([[.1, .2, 0], [.3, .4, 0]])
+    np.testing.assert_array_equal(with_kind(z, [2, 0], 3), np.float32([[.1, .2, 0, 0, 0, 1], [.3, .4, 0, 1, 0, 0]]))
+    drawn = draw_z(np.random.RandomState(0), 20_000, 50)
+    assert with_kind(drawn[:1], [0], 1)[0, -1]**2 == pytest.approx(drawn.var(0).sum(), rel=0.01)
     assert with_kind(z, [0, 0], 0) is z
 
 
@@ -231,7 +233,7 @@ def test_without_kinds_the_networks_have_no_more_weights_than_before():
 def test_models_are_measured_on_the_same_z_with_and_without_kinds():
     plain, labelled = np.concatenate(fixed_batches(4)), np.concatenate(fixed_batches(4, (3, 1)))
     np.testing.assert_array_equal(labelled[:, :4], plain)
-    assert labelled[:, 4:].sum(0).tolist() == [192, 64]
+    assert np.sign(labelled[:, 4:]).sum(0).tolist() == [192, 64]
     batches, of = fixed_batches_of([1, 2], 4, 3)
     assert [batch.shape for batch in batches] == [(64, 7)] * 2
     for batch, kinds in zip(batches, np.split(of, 2), strict=True):
@@ -243,8 +245,9 @@ def test_a_walk_leads_from_kind_to_kind_at_the_same_z():
     z = z_of_seed(7, 6)
     points = walk(with_kind(np.stack([z, z]), [0, 1], 2), 8, kinds=2)
     np.testing.assert_allclose(points[:, :6], np.tile(z, [8, 1]), atol=1e-6)
-    np.testing.assert_allclose(points[:, 6], [1, .75, .5, .25, 0, .25, .5, .75])
-    np.testing.assert_allclose(points[:, 7], 1 - points[:, 6])
+    own = points[:, 6:] / kind_weight(6)
+    np.testing.assert_allclose(own[:, 0], [1, .75, .5, .25, 0, .25, .5, .75], atol=1e-6)
+    np.testing.assert_allclose(own[:, 1], 1 - own[:, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize(('count', 'shape'), [(3, (2, 3)), (5, (1, 5)), (100, (1, 16))])

@@ -60,7 +60,7 @@ def build_graph(settings, team=ALONE, kinds=0):
     size = settings.image_size
     images = tf.placeholder(tf.float32, [settings.batch_size, size, size, settings.channels], 'real_images')
     z = tf.placeholder(tf.float32, [settings.batch_size, settings.z_dim + kinds], 'z')
-    kind = z[:, settings.z_dim:] if kinds else None
+    kind = tf.sign(z[:, settings.z_dim:]) if kinds else None  # one-hot
     iteration = tf.train.get_or_create_global_step()
 
     dtype = compute_dtype(settings.precision)

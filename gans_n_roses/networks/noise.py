@@ -39,7 +39,7 @@ def z_of_seed(seed, z_dim):
 def with_kind(z, kinds, count):
     """z with the kind of each picture beside it, as the generator takes it where there are kinds (LABELS).
 
-    The kind is one-hot: 1 at its own place, 0 at those of all others (Mirza and Osindero 2014, arXiv:1411.1784).
+    The kind is one-hot: 0 but at its own place (Mirza and Osindero 2014, arXiv:1411.1784), where it is `kind_weight`.
 
     Args:
       z: float32 [n, z_dim].
@@ -48,7 +48,15 @@ def with_kind(z, kinds, count):
     Returns:
       float32 [n, z_dim + count].
     """
-    return np.hstack([z, np.eye(count, dtype=np.float32)[kinds]]) if count else z
+    return np.hstack([z, kind_weight(z.shape[1]) * np.eye(count, dtype=np.float32)[kinds]]) if count else z
+
+
+def kind_weight(z_dim):
+    """What a kind's own place holds: the square is the variance of all of z, so that a kind weighs as much as z does.
+
+    With 1 in its place a kind changed little but the colours, since z has a hundred numbers (docs/notes).
+    """
+    return np.float32(math.sqrt(z_dim / 3))
 
 
 def fixed_batches(z_dim, counts=()):

@@ -15,7 +15,7 @@ from gans_n_roses.errors import reason
 from gans_n_roses.machine.files import read_file, rename_to_free, working_in, write_file
 from gans_n_roses.machine.session import assign, open_session
 from gans_n_roses.networks.models import generator
-from gans_n_roses.networks.noise import draw_z, with_kind
+from gans_n_roses.networks.noise import draw_z, kind_weight, with_kind
 from gans_n_roses.networks.ops import batch_norm
 from gans_n_roses.networks.transfer import model_shape
 from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
@@ -93,7 +93,8 @@ def _inputs(z_dim, names):
     found = tf.equal(label[:, tf.newaxis], tf.constant(names))                         # [n, kinds]
     known = tf.debugging.Assert(tf.reduce_all(tf.reduce_any(found, 1)), ['A label is none of', *names])
     with tf.control_dependencies([known]):
-        return tf.concat([z, tf.cast(found, tf.float32)], 1), {'z': z, 'label': label}
+        kind = kind_weight(z_dim) * tf.cast(found, tf.float32)
+        return tf.concat([z, kind], 1), {'z': z, 'label': label}
 
 
 def make_rose(saved, z):

@@ -11,6 +11,7 @@ import numpy as np
 from gans_n_roses import __version__
 from gans_n_roses.errors import BadInput, reason
 from gans_n_roses.machine.files import read_file
+from gans_n_roses.networks.noise import kind_weight
 from gans_n_roses.networks.ops import BATCH_NORM_EPSILON
 from gans_n_roses.networks.transfer import generator_layers
 from gans_n_roses.runs.weights import ITERATIONS
@@ -45,7 +46,8 @@ def web_page(saved, plan):
              'arrays': [{'name': name, 'type': array.dtype.name, 'shape': array.shape}
                         for name, array in arrays.items()],
              'firstSeed': [*pinned, seed][0], 'pinned': pinned,
-             'kinds': saved.kinds.names, 'firstKind': [*plan.kinds, 0][0], **_about(saved, plan)}
+             'kinds': saved.kinds.names, 'firstKind': [*plan.kinds, 0][0],
+             'kindWeight': float(kind_weight(saved.z_dim)), **_about(saved, plan)}
     weights = base64.b64encode(b''.join(array.tobytes() for array in arrays.values()))
     pieces = {path.name: path.read_text(encoding='utf-8') for path in PIECES.iterdir()}
     pieces |= {'model.json': json.dumps(model).replace('<', r'\u003c'), 'weights.txt': weights.decode()}

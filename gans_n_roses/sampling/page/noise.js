@@ -10,10 +10,10 @@ function zOfSeed(seed, zDim) {
 }
 
 // z with a kind beside it, one-hot, as the generator of a model that knows kinds takes it.
-function withKind(z, kind, count) {
-  const both = new Float32Array(z.length + count);
+function withKind(z, kind, {kinds, kindWeight}) {
+  const both = new Float32Array(z.length + kinds.length);
   both.set(z);
-  if (count) both[z.length + kind] = 1;
+  if (kinds.length) both[z.length + kind] = kindWeight;
   return both;
 }
 

@@ -84,7 +84,7 @@ function start() {
   byId('kinds').hidden = !model.kinds.length;
 
   function makeOfKind(z, options) {
-    return make(withKind(z, Number(kind.value), model.kinds.length), options);
+    return make(withKind(z, Number(kind.value), model), options);
   }
 
   const wall = makeWall(byId('wall'), byId('end'), (seed, wanted) => makeOfKind(zOfSeed(seed, model.zDim), {wanted}),
