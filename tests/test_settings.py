@@ -31,6 +31,8 @@ VALUES = {
                         None]),
     'channels': ([1, 3, 4], [0, 2, 5, 3.0, '3', None, True]),
     'fit': (['crop', 'pad', 'stretch'], ['', 'Crop', 'cover', None, 1]),
+    'labels': (['', 'folders'], ['Folders', 'names', ' ', None, 1, True, ['folders']]),
+    'label': (['', 'tulips', 'tulips,roses', '7', ['tulips', 7]], [None, 7, True, [], [None], [True], [['a']], {'a'}]),
     'width': ([16, 32, 64, 128, 256], [0, 8, 48, 512, 64.0, '64', None, True]),
     'image_size': ([16, 32, 64, 128, 256], [0, 8, 65, 512, -64, 64.0, '64', None, True]),
     'results_path': TEXT,
@@ -143,6 +145,8 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(make_setti
         'sample_as': "'grid', 'images', 'interpolation'",
         'n_frames': 'whole number of at least 2', 'enlarge': 'a whole number from 1 to 16',
         'project': 'the path of a picture or of a folder',
+        'labels': "'', 'folders'",
+        'label': "'' for all kinds in turn, the name of one, or several: 'tulips,roses' or a list",
     }
     assert allowed.get(name, 'whole number of at least 1') in sentence.partition('must be')[2]
 
@@ -379,10 +383,10 @@ def test_every_setting_belongs_to_one_place():
     assert {name for name in NAMES if places[name] == OF_RUN} == {
         'DATASET_PATH', 'DATASET_CHOSEN', 'IMAGE_SIZE', 'Z_DIM', 'START_FROM', 'RECIPE', 'EMA_DECAY', 'SMOOTH',
         'PRECISION', 'SEED', 'N_SAMPLES', 'WIDTH',
-        'CHANNELS', 'FIT'}
+        'CHANNELS', 'FIT', 'LABELS'}
     assert {name for name in NAMES if places[name] in (DOOR, OF_LOAD)} == {
         'LOAD', 'RESUME', 'RUN', 'CHECKPOINT', 'RESULTS_PATH', 'SAMPLE_AS', 'N_FRAMES', 'ENLARGE',
-        'PROJECT'}
+        'PROJECT', 'LABEL'}
 
 
 def test_all_retired_settings_of_a_file_are_told_at_once(edited):
