@@ -59,7 +59,9 @@ def build_save(kinds=NO_KINDS):
     variables = tf.global_variables()
     with tf.name_scope('save'), tf.device('/cpu:0'):
         prefix = tf.placeholder(tf.string, [])
-        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items() if name != KINDS or kinds.names}
+        state = {name: tf.placeholder(dtype) for name, dtype in TYPES.items()}
+        if kinds.names:
+            state[KINDS] = tf.placeholder(tf.string)
         saved = {**{variable.op.name: variable for variable in variables}, **state}
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(saved), shape_and_slices=[''] * len(saved),
                                  tensors=list(saved.values()))

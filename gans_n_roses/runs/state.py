@@ -9,8 +9,8 @@ from gans_n_roses.pictures.kinds import NO_KINDS, Kinds
 
 # Names in a checkpoint. Before version 1.1.0 "run_state/score" was a best one's sliced Wasserstein distance.
 RNG, GRID_Z, BETTER, SCORE = 'run_state/rng', 'run_state/grid_z', 'run_state/better', 'run_state/quality_distance'
-KINDS = 'run_state/kinds'  # of runs with LABELS alone
-TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32, KINDS: np.object_}
+TYPES = {RNG: np.object_, GRID_Z: np.float32, BETTER: np.float64, SCORE: np.float32}
+KINDS = 'run_state/kinds'  # bytes, only of runs with LABELS
 MT19937_KEYS = 624
 
 
@@ -35,7 +35,7 @@ class RunState(NamedTuple):
 
 
 def pack_state(state, score=np.inf):
-    """A run's state as values for a checkpoint: dict of name → array or bytes, of the types in TYPES."""
+    """A run's state as values for a checkpoint: dict of name → array or bytes, of TYPES and KINDS."""
     kinds = {KINDS: json.dumps([state.kinds.names, state.kinds.counts]).encode()} if state.kinds.names else {}
     return {RNG: pack(state.rng), GRID_Z: state.grid_z, BETTER: state.better, SCORE: score, **kinds}
 

@@ -66,8 +66,8 @@ def train(plan):
             if team.leads:
                 print('Building the networks', flush=True)
             gan = build_graph(settings, team, len(dataset.kinds.names))
-            training = Training(session, gan, dataset.images, settings, team, dataset.kinds, run,
-                                build_save(dataset.kinds))
+            training = Training(session, gan, dataset.images, settings, team, run, build_save(dataset.kinds),
+                                dataset.kinds)
             team.prepare(list(gan.scalars))
             initialize = tf.global_variables_initializer()
             graph.finalize()

@@ -31,9 +31,9 @@ class Training(NamedTuple):
     pictures: np.ndarray | CachedPictures  # uint8 [n, size, size, channels], the real ones
     settings: Settings
     team: Alone = ALONE
-    kinds: Kinds = NO_KINDS  # of the pictures, with LABELS
     run: RunFolder | None = None  # this and the next one are for loop.py, which saves; `steps` works without them
     save_ops: SaveOps | None = None
+    kinds: Kinds = NO_KINDS  # of the pictures, with LABELS
 
 
 def begin(settings, kinds=NO_KINDS):
