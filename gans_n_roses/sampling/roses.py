@@ -143,8 +143,9 @@ def make_measures(saved, plan):
     if known:
         found, floors = measure_kinds(known, saved.kinds.names, saved.z_dim, make)
         measures, expected = measures | found, expected | floors
+    width = max(24, *map(len, measures))
     for name, value in measures.items():
-        print(f'  {name:<24}{value:8.2f}' + (f'   (real: {expected[name]:.2f})' if name in expected else ''))
+        print(f'  {name:<{width}}{value:8.2f}' + (f'   (real: {expected[name]:.2f})' if name in expected else ''))
     if left := [name for name in saved.kinds.names if name not in known]:
         print(f'  Not measured alone, since there are too few pictures of them, or too many kinds: {listed(left)}')
     shown = [make_rose(saved, each.z) for each in _progress(_asked(saved, plan)[:COPY_SHEET])]
