@@ -48,7 +48,10 @@ def with_kind(z, kinds, count):
     Returns:
       float32 [n, z_dim + count].
     """
-    return np.hstack([z, kind_weight(z.shape[1]) * np.eye(count, dtype=np.float32)[kinds]]) if count else z
+    if not count:
+        return z
+    own = np.arange(count) == np.reshape(kinds, [-1, 1])                             # [n, count]
+    return np.hstack([z, kind_weight(z.shape[1]) * own])
 
 
 def kind_weight(z_dim):

@@ -20,7 +20,6 @@ class ModelShape(NamedTuple):
     width: int  # channels of the layer next to the picture
     channels: int  # of its pictures
     smoothed: int  # number of layers, counted from the picture, whose output is filtered (SMOOTH)
-    kinds: int  # number of kinds of pictures that it knows (LABELS)
 
 
 def model_shape(values, source):
@@ -43,8 +42,7 @@ def model_shape(values, source):
         raise BadInput(f'{source} holds a generator of {image_size} pixels, but there are those of '
                        f'{", ".join(map(str, IMAGE_SIZES))}: it is no model of this package or the article.')
     width, channels = values[f'g_h{layers}/w'].shape[:1:-1]
-    kinds = kinds_known(values)
-    return ModelShape(len(matrix) - kinds, image_size, width, channels, smoothed_layers(values), kinds)
+    return ModelShape(len(matrix) - kinds_known(values), image_size, width, channels, smoothed_layers(values))
 
 
 def weight_shapes(image_size, z_dim, width=WIDTH, channels=3, kinds=0):

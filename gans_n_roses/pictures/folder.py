@@ -98,7 +98,8 @@ def read_folder(path, image_size, channels=3, fit='crop', labels=''):
     if labels:
         kinds = _kinds(root, pictures)
         content += json.dumps([kinds.names, kinds.of.tolist()]).encode()
-        skipped += [(name, 'a folder without a picture, and so no kind') for name in _folders(root) - {*kinds.names}]
+        told = {*kinds.names, *(kind_of(f'{name}/') for name, _ in skipped)}
+        skipped += [(name, 'a folder without a picture, and so no kind') for name in sorted(_folders(root) - told)]
     fingerprint = hashlib.sha256(content).hexdigest()
     return Dataset(images, skipped, len(digests) - len(set(digests)), sum(file.enlarged for file in pictures),
                    fingerprint, sum(file.blank for file in pictures), kinds)
@@ -126,10 +127,9 @@ def _kinds(root, pictures):
 
 
 def _folders(root):
-    """The names of the folders in a folder, but for hidden ones and those that are left out, as kinds have them."""
+    """The names of the folders in a folder, as kinds have them."""
     with os.scandir(root) as entries:
-        return {kind_of(f'{entry.name}/x') for entry in entries if _is_folder(entry)
-                and not entry.name.startswith('.') and entry.name.lower() not in LEFT_OUT}
+        return {kind_of(f'{entry.name}/') for entry in entries if _is_folder(entry)}
 
 
 def _read_into_memory(root, files, form):

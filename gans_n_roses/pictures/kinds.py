@@ -122,8 +122,8 @@ def titles(names):
 
 def kind_of(name):
     """The kind of a picture by its path in the folder; '' where it lies in none."""
-    folder, _, inside = name.partition('/')
-    return _as_kind(folder) if inside else ''
+    folder, slash, _ = name.partition('/')
+    return _as_kind(folder) if slash else ''
 
 
 def _as_kind(name):

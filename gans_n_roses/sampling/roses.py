@@ -1,9 +1,9 @@
 """LOAD: a saved model → roses."""
 
+import itertools
 import math
 import os
 from datetime import datetime
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -75,28 +75,27 @@ def _make(kind, saved, plan):
 
 def make_grid(saved, plan):
     """Write all roses as one picture, the seed of each under it; returns its path."""
-    asked, times = _asked(saved, plan), plan.settings.enlarge
-    named = dict(zip(saved.kinds.names, titles(saved.kinds.names), strict=True))
-    texts = [f'{each.seed} {named[each.kind]}' if each.kind else str(each.seed) for each in asked]
+    asked, times, named = _asked(plan), plan.settings.enlarge, titles(saved.kinds.names)
+    texts = [f'{seed} {named[kind]}' if named else str(seed) for seed, kind in asked]
     most = GRID_PIXELS // (times**2 * math.prod(labelled_size(saved.image_size, texts)))
     if len(asked) > most:
         raise BadInput(f'{len(asked)} roses are asked for, but a grid holds at most {most} of '
                        f"{times * saved.image_size} pixels: ask for fewer, or set SAMPLE_AS = 'images'.")
     with claim_file(_new_name(plan, 'image', '.png')) as path:
-        roses = [make_rose(saved, each.z) for each in _progress(asked)]
+        roses = [_rose(saved, *each) for each in _progress(asked)]
         save_image(path, enlarge(merge(label(np.stack(roses), texts)), times), _text(saved, plan, 'grid'))
     return path
 
 
 def make_images(saved, plan):
     """Write each rose as a file named by its own seed, and kind, which make it again alone; returns their folder."""
-    named = dict(zip(saved.kinds.names, file_names(saved.kinds.names), strict=True))
+    named = file_names(saved.kinds.names)
     with claim_folder(_new_name(plan, 'images')) as path:
-        for seed, kind, z in _progress(_asked(saved, plan)):
+        for seed, kind in _progress(_asked(plan)):
             name, one = f'seed_{seed:010d}', {'SEED': seed, 'N_SAMPLES': 1}
-            if kind:
-                name, one = f'{name}_{named[kind]}', {**one, 'LABEL': kind}
-            save_image(path / f'{name}.png', enlarge(make_rose(saved, z), plan.settings.enlarge),
+            if named:
+                name, one = f'{name}_{named[kind]}', {**one, 'LABEL': saved.kinds.names[kind]}
+            save_image(path / f'{name}.png', enlarge(_rose(saved, seed, kind), plan.settings.enlarge),
                        _text(saved, plan, 'images', **one))
     return path
 
@@ -148,7 +147,7 @@ def make_measures(saved, plan):
         print(f'  {name:<{width}}{value:8.2f}' + (f'   (real: {expected[name]:.2f})' if name in expected else ''))
     if left := [name for name in saved.kinds.names if name not in known]:
         print(f'  Not measured alone, since there are too few pictures of them, or too many kinds: {listed(left)}')
-    shown = [make_rose(saved, each.z) for each in _progress(_asked(saved, plan)[:COPY_SHEET])]
+    shown = [_rose(saved, *each) for each in _progress(_asked(plan)[:COPY_SHEET])]
     with claim_file(_new_name(plan, 'nearest', '.png')) as path:
         save_image(path, beside_nearest(real, pictures, np.stack(shown)), _text(saved, plan, 'measures'))
     return path
@@ -179,23 +178,15 @@ MAKERS = {'grid': make_grid, 'images': make_images, 'interpolation': make_interp
           'measures': make_measures, 'savedmodel': make_savedmodel, 'page': make_page, 'projection': make_projection}
 
 
-class Asked(NamedTuple):
-    """A rose that is asked for."""
+def _asked(plan):
+    """(seed, place of its kind) of each rose.
 
-    seed: int
-    kind: str  # '' where the model knows no kinds
-    z: np.ndarray  # float32, as a row of saved.z
-
-
-def _asked(saved, plan):
-    """The roses of the seeds that SEED lists, or of SEED, SEED + 1, …; 0 follows the largest. Kinds come in turn."""
-    seed, names = plan.settings.seed, saved.kinds.names
+    The seeds are those that SEED lists, or SEED, SEED + 1, …; 0 follows the largest. The kinds come in turn; where the
+    model knows none, the place is 0.
+    """
+    seed = plan.settings.seed
     seeds = seed if isinstance(seed, list) else [(seed + k) % 2**32 for k in range(plan.settings.n_samples)]
-    zs = np.stack([z_of_seed(seed, saved.z_dim) for seed in seeds])
-    if not names:
-        return [Asked(seed, '', z) for seed, z in zip(seeds, zs, strict=True)]
-    chosen = np.resize(plan.kinds, len(seeds))
-    return list(map(Asked, seeds, [names[kind] for kind in chosen], with_kind(zs, chosen, len(names))))
+    return list(zip(seeds, itertools.cycle(plan.kinds or [0]), strict=False))
 
 
 def _labels(kinds, plan):
@@ -210,9 +201,17 @@ def _walk(saved, plan, zs=None):
     Args:
       zs: as rows of saved.z; None takes those of SEED and LABEL.
     """
-    zs = [each.z for each in _asked(saved, plan)] if zs is None else zs
+    zs = [_z(saved, *each) for each in _asked(plan)] if zs is None else zs
     for point in _progress(walk(np.stack(zs), plan.settings.n_frames, len(saved.kinds.names))):
         yield enlarge(make_rose(saved, point), plan.settings.enlarge)
+
+
+def _z(saved, seed, kind):
+    return with_kind(z_of_seed(seed, saved.z_dim)[np.newaxis], [kind], len(saved.kinds.names))[0]
+
+
+def _rose(saved, seed, kind):
+    return make_rose(saved, _z(saved, seed, kind))
 
 
 def _progress(items):

@@ -61,7 +61,7 @@ def open_generator(values, source, kinds=NO_KINDS):
     Raises:
       BadInput: the checkpoint holds no generator of this shape.
     """
-    z_dim, image_size, width, channels, smoothed, _ = model_shape(values, source)
+    z_dim, image_size, width, channels, smoothed = model_shape(values, source)
     with tf.Graph().as_default(), open_session() as session:
         tf.set_random_seed(0)  # of initial values, which are never drawn; TF_DETERMINISTIC_OPS asks for a seed
         z, inputs = _inputs(z_dim, kinds.names)
