@@ -77,12 +77,20 @@ class Monitor:
 
     @contextlib.contextmanager
     def busy(self, what):
-        """Say what takes time while the block runs and the bar stands; without a terminal, in a line."""
+        """Say what takes time while the block runs and the bar stands; without a terminal, in a line.
+
+        The time does not count as an iteration's, or the next line would say that hours are left.
+        """
+        began = time.monotonic()
         self._bar.set_description(what)
         if self._bar.disable:
             print(f'{what} ...', flush=True)
         yield
+        self._bar.unpause()
         self._bar.set_description()
+        if self._line_before:
+            then, iteration = self._line_before
+            self._line_before = then + time.monotonic() - began, iteration
 
     def progress(self, iteration, d_loss, g_loss):
         """Move the bar; without a terminal, print a line now and then."""

@@ -96,6 +96,22 @@ def test_without_a_terminal_lines_say_pace_and_time_left(shown, capsys, monkeypa
         'iteration 500/500: D loss 1.250, G loss 0.500, 4 it/s, 00:00 left']
 
 
+def test_the_time_of_measuring_is_not_that_of_an_iteration(shown, capsys, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(monitor.time, 'monotonic', lambda: now)
+    with shown(0, 400) as part:
+        for iteration in range(1, 241):
+            now += 0.25
+            part.progress(iteration, 1.25, 0.5)
+            if iteration == 123:
+                with part.busy('Measuring'):
+                    now += 600
+    assert capsys.readouterr().out.splitlines() == [
+        'iteration 1/400: D loss 1.250, G loss 0.500',
+        'iteration 121/400: D loss 1.250, G loss 0.500, 4 it/s, 01:09 left',
+        'Measuring ...']
+
+
 def test_the_newest_and_the_best_roses_are_named_with_their_commands(trained, capsys):
     run, text = trained
     best, = checkpoint_iterations(run.saved_models, 'best')
