@@ -14,8 +14,8 @@ from gans_n_roses.settings import CHECKPOINTS
 ROOT = Path(__file__).resolve().parents[2]
 CARD = """# {path.stem}
 
-Both networks of {image_size} pixels, z of {z_dim} numbers, after {iterations} iterations. Weights are in float16;
-those of the generator are its moving average where the run kept one.
+Both networks of {image_size} pixels, WIDTH {width}, z of {z_dim} numbers, after {iterations} iterations. Weights
+are in float16; those of the generator are its moving average where the run kept one.
 
 - Fingerprint (SHA-256 of the file's contents): `{fingerprint}`
 {training}
@@ -69,16 +69,16 @@ def ship(run_path, which, path):
     if checkpoint.kinds.names:
         raise BadInput(f'{checkpoint.path} knows several kinds (LABELS), but the model that ships knows one: '
                        'name a run that was trained without LABELS.')
-    z_dim, image_size, *_ = model_shape(checkpoint.values, checkpoint.path)
+    shape = model_shape(checkpoint.values, checkpoint.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        model = write_shipped(path, checkpoint.values, image_size, z_dim)
+        model = write_shipped(path, checkpoint.values, shape.image_size, shape.z_dim)
         with open_generator(model.values, path):  # which keeps its statistics beside it
             pass
         if not card.exists():  # it is finished by hand
             # A run of the article's own code has no options.
             training = describe_training(read_options(run)) if run.options.exists() else ''
-            write_file(card, CARD.format(**model._asdict(), iterations=checkpoint.iteration,
+            write_file(card, CARD.format(**model._asdict(), width=shape.width, iterations=checkpoint.iteration,
                                          training=training).encode())
     except OSError as problem:
         raise RunFailed(f'{problem.filename} cannot be written: {problem.strerror}.') from None

@@ -67,7 +67,7 @@ def test_the_shipped_model_makes_all_that_its_run_makes_in_a_folder_of_its_own(r
 def test_the_card_says_how_the_shipped_model_was_trained_and_is_kept(run, ships):
     card = shipped.FILE.with_suffix('.md')
     text = card.read_text()
-    for part in ('16 pixels, z of 4 numbers, after 3 iterations', 'Pictures: 6', 'MIT',
+    for part in ('16 pixels, WIDTH 64, z of 4 numbers, after 3 iterations', 'Pictures: 6', 'MIT',
                  ships.shipped.fingerprint):
         assert part in text
     card.write_text('by hand')
@@ -81,9 +81,11 @@ def test_what_cannot_be_shipped_is_told_in_a_sentence(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_both_networks_of_64_pixels_fit_into_what_is_shipped(tmp_path):
+@pytest.mark.parametrize('size, width', [(64, 64), (128, 32), (256, 16)])
+def test_both_networks_of_a_recipe_fit_into_what_is_shipped(size, width, tmp_path):
     rng = np.random.RandomState(0)
-    values = {name: rng.normal(0, 0.02, shape).astype(np.float32) for name, shape in weight_shapes(64, 100).items()}
-    model = write_shipped(tmp_path / 'roses_64.npz', values, 64, 100)
+    values = {name: rng.normal(0, 0.02, shape).astype(np.float32)
+              for name, shape in weight_shapes(size, 100, width).items()}
+    model = write_shipped(tmp_path / 'roses.npz', values, size, 100)
     assert model.values.keys() - values.keys() == {'global_step'}
     assert 15e6 < model.path.stat().st_size < 20e6
