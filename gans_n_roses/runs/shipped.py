@@ -92,7 +92,7 @@ def write_shipped(path, values, image_size, z_dim):
     np.savez_compressed(buffer, **{MARK: fingerprint(entries)}, **entries)
     if buffer.tell() > MOST_BYTES:
         count = sum(value.size for value in halves.values())
-        raise BadInput(f'The model of {count / 1e6:.1f} million weights takes {buffer.tell() / 1e6:.1f} MB, but at most '
-                       f'{MOST_BYTES / 1e6:.0f} MB are shipped: train one with a smaller WIDTH.')
+        raise BadInput(f'The model of {count / 1e6:.1f} million weights takes {buffer.tell() / 1e6:.1f} MB, but at '
+                       f'most {MOST_BYTES / 1e6:.0f} MB are shipped: train one with a smaller WIDTH.')
     write_file(path, buffer.getvalue())
     return read_shipped(path)
